@@ -1,0 +1,85 @@
+# Predictor for PostgreSQL: everything is run from here, `make help` lists it. Nothing is written outside build/.
+#   PG_CONFIG=/path/to/pg_config   the PostgreSQL to build for (default: the newest installed with its headers)
+#   TORCH_DIR=/path/to/libtorch    train with that LibTorch (CUDA, for one) instead of the system's
+#   DESTDIR=/some/root             stage `make install` there
+.DEFAULT_GOAL := all
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+BUILD := build
+PG_CONFIG ?= $(shell scripts/pg-config)
+pg_major = $(shell $(PG_CONFIG) --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
+extension_build = $(BUILD)/extension-$(pg_major)
+stage = $(CURDIR)/$(BUILD)/stage-$(pg_major)
+bindir = $(shell $(PG_CONFIG) --bindir)
+JOBS ?= $(shell scripts/jobs)
+make_extension = mkdir -p $(extension_build) && $(MAKE) -s -j $(JOBS) -C $(extension_build) \
+	-f $(CURDIR)/extension/Makefile PG_CONFIG=$(PG_CONFIG) PLAN_LIB=$(CURDIR)/$(BUILD)/cmake/plan/libplan.a
+
+.PHONY: help deps all configure plan engine extension install uninstall stage check installcheck demo bench lint clean needs-postgresql
+
+help: ## this list
+	@sed -n -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+deps: ## install what is missing from Debian's packages (root or sudo)
+	@scripts/deps
+
+all: engine extension ## build predictor.so, predictord and the unit tests (default)
+
+# CMake remembers where it stood and where it found LibTorch, so a moved tree or another LibTorch starts afresh.
+configured_for = $(CURDIR) $(TORCH_DIR)
+configure:
+	@[ "$$(cat $(BUILD)/cmake/configured_for 2>/dev/null)" = "$(configured_for)" ] || rm -rf $(BUILD)/cmake
+	@mkdir -p $(BUILD)/cmake && echo "$(configured_for)" >$(BUILD)/cmake/configured_for
+	@cmake -S . -B $(BUILD)/cmake -DTORCH_DIR="$(TORCH_DIR)" >$(BUILD)/cmake.log 2>&1 || \
+		{ cat $(BUILD)/cmake.log; echo 'make: configuring failed; is everything there? try: make deps' >&2; exit 1; }
+
+quietly = | { grep -v 'Built target' || true; }
+# The sub-build is parallel by itself, so an outer -j is not handed on.
+plan: configure
+	@MAKEFLAGS= cmake --build $(BUILD)/cmake --parallel $(JOBS) --target plan -- -s $(quietly)
+
+engine: configure
+	@MAKEFLAGS= cmake --build $(BUILD)/cmake --parallel $(JOBS) -- -s $(quietly)
+
+extension: needs-postgresql plan
+	@$(make_extension) all
+
+needs-postgresql:
+	@test -n "$(PG_CONFIG)" || { echo 'make: no PostgreSQL with its server headers found; run: make deps' >&2; exit 1; }
+
+install: all ## install module, SQL, predictord and predictor-certs where pg_config says (DESTDIR works)
+	@$(make_extension) install >/dev/null
+	@install -d "$(DESTDIR)$(bindir)"
+	@install -m 755 $(BUILD)/cmake/engine/predictord certs/predictor-certs "$(DESTDIR)$(bindir)/"
+	@echo "installed for PostgreSQL $(pg_major)$(if $(DESTDIR), under $(DESTDIR))"
+
+uninstall: needs-postgresql ## remove what install put there
+	@$(make_extension) uninstall >/dev/null
+	@rm -f "$(DESTDIR)$(bindir)/predictord" "$(DESTDIR)$(bindir)/predictor-certs"
+
+# What the demo and the tests run: an installation inside build/, so that nothing of the machine is touched.
+stage:
+	@rm -rf "$(stage)"
+	@$(MAKE) install DESTDIR="$(stage)" >/dev/null
+
+# deps may install the PostgreSQL that PG_CONFIG then names, hence the second make.
+check: deps ## build, then run every test: lint, unit, regress, TAP; the last line says how it went
+	@MAKE="$(MAKE)" PG_CONFIG="$(PG_CONFIG)" scripts/check
+
+demo: deps ## the whole path on a throwaway cluster, with a verdict; KEEP=1 leaves it up, SEED=n changes the draw
+	@MAKE="$(MAKE)" PG_CONFIG="$(PG_CONFIG)" bench/demo/run
+
+bench: all ## benchmarks, each with its verdict
+	@scripts/bench
+
+installcheck: needs-postgresql ## the SQL regression tests against a running server with Predictor installed and preloaded
+	@$(make_extension) installcheck
+
+lint: ## borders between folders, formatting, shell scripts
+	@scripts/lint
+
+clean: ## remove build/
+	@rm -rf $(BUILD)

@@ -1,0 +1,89 @@
+// dataset.h - plan records as flat arrays, encoded once: what every epoch of a training reads.
+//
+// No Torch in here. Nodes of all plans stand one behind the other; plan p owns the nodes
+// first[p] .. first[p + 1).
+#ifndef PREDICTOR_ENGINE_MODEL_DATASET_H
+#define PREDICTOR_ENGINE_MODEL_DATASET_H
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "plan/calibration.h"
+#include "plan/codec.h"
+#include "plan/features.h"
+#include "plan/known.h"
+
+namespace predictor::engine {
+
+// What a node's execution says about each of the network's answers, in the network's own terms;
+// NaN where nothing was measured.
+enum NodeLabel : int {
+  kTimeLabel,     // ln(ms per loop / calibrated cost)
+  kStartupLabel,  // ln(startup / total), from kLeastLogShare to 0
+  kRowsLabel,     // ln((rows + 0.5) / (planned rows + 0.5))
+  kMemoryLabel,   // ln((kB + 1) / (planned kB + 1))
+  kLabelCount
+};
+
+inline constexpr float kLeastLogShare = -7;
+inline constexpr double kLeastMs = 0.001;  // what EXPLAIN can print
+
+struct Dataset {
+  std::vector<size_t> records;  // position of each plan among the records given
+  std::vector<int> first;       // [plans + 1]
+  size_t skipped = 0;
+
+  // per node
+  std::vector<float> numeric;       // [nodes, kNumericCount]
+  std::vector<uint16_t> category;   // [nodes, kCategoryCount]
+  std::vector<uint64_t> identity;   // [nodes, kIdentityCount]
+  std::vector<int> parent;          // within the plan
+  std::vector<uint8_t> role;        // ChildRole
+  std::vector<int> depth;
+  std::vector<float> labels;        // [nodes, kLabelCount]
+  std::vector<float> weight;        // of the node's time: its part of the statement's
+
+  // per plan
+  std::vector<float> log_ms;        // ln of the total time, a lower bound where censored
+  std::vector<double> root_cost;
+  std::vector<uint8_t> censored;
+  std::vector<uint8_t> level;       // PredictorInstrumentation
+  std::vector<uint64_t> signature;
+  std::vector<uint64_t> query;      // query_key()
+  std::vector<uint64_t> group;      // query and constants: what a split keeps together
+
+  uint64_t memory_operators = 0;
+  uint64_t key_id = 0;              // the most frequent; constants under others are dropped
+  CostModel cost;
+
+  int plans() const { return static_cast<int>(records.size()); }
+  int nodes() const { return first.back(); }
+};
+
+// Encodes what can be used of the records; the rest is counted in `skipped`. The cost model is
+// fitted to all of it.
+Dataset encode_dataset(std::span<const OwnedRecord> records);
+
+// Least absolute deviations of ln ms on ln cost over the plans given (censored ones left out);
+// the slope falls back to 1 where the costs do not spread.
+CostModel fit_cost(const Dataset& data, std::span<const int> plans);
+
+// A split by groups: whole groups go to `held_out` until it has at least `share` of the plans.
+struct Split {
+  std::vector<int> training, held_out;
+};
+Split split_by(const std::vector<uint64_t>& group_of_plan, std::span<const int> plans,
+               double share, uint64_t seed);
+
+// Plans in `folds` parts of about equal size, whole groups each.
+std::vector<std::vector<int>> fold_by(const std::vector<uint64_t>& group_of_plan,
+                                      std::span<const int> plans, int folds, uint64_t seed);
+
+// The identities, plans and queries that the plans given contain, bounded, most frequent first.
+KnownContent collect_known(const Dataset& data, std::span<const int> plans);
+
+}  // namespace predictor::engine
+
+#endif

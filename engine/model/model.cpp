@@ -1,0 +1,48 @@
+#include "engine/model/model.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/model/tree_template.h"
+
+namespace predictor::engine {
+
+double q_error(double predicted_ms, double actual_ms) {
+  constexpr double kFloorMs = 0.01;
+  double predicted = std::max(predicted_ms, kFloorMs);
+  double actual = std::max(actual_ms, kFloorMs);
+  return std::max(predicted / actual, actual / predicted);
+}
+
+QError summarize_q_errors(std::vector<double> errors) {
+  QError summary;
+  summary.count = errors.size();
+  if (errors.empty()) return summary;
+  std::sort(errors.begin(), errors.end());
+  // The smallest error that at least this part of all errors does not exceed.
+  auto quantile = [&errors](double q) {
+    auto rank = static_cast<size_t>(std::ceil(q * static_cast<double>(errors.size())));
+    return errors[std::clamp<size_t>(rank, 1, errors.size()) - 1];
+  };
+  summary.q50 = quantile(0.50);
+  summary.q90 = quantile(0.90);
+  summary.q95 = quantile(0.95);
+  summary.q99 = quantile(0.99);
+  summary.max = errors.back();
+  for (double error : errors) summary.mean += error / static_cast<double>(errors.size());
+  return summary;
+}
+
+std::unique_ptr<Template> make_template(const std::string& name) {
+  if (name == "tree") return std::make_unique<TreeTemplate>();
+  return nullptr;
+}
+
+bool openssl_sha256(const void* data, size_t length, uint8_t digest[32]) {
+  unsigned int written = 0;
+  return EVP_Digest(data, length, digest, &written, EVP_sha256(), nullptr) == 1 && written == 32;
+}
+
+}  // namespace predictor::engine

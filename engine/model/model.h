@@ -1,0 +1,90 @@
+// model.h - the narrow interface between "a model is trained" and "how".
+//
+// The service, the command line and the tests know only this header; LibTorch stays behind it.
+// Everything a template learns goes into one bundle (plan/bundle.h); every answer, also those that
+// training reports as validation, comes from the runtime in plan/.
+#ifndef PREDICTOR_ENGINE_MODEL_MODEL_H
+#define PREDICTOR_ENGINE_MODEL_MODEL_H
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "plan/codec.h"
+
+namespace predictor::engine {
+
+struct TrainingOptions {
+  uint64_t seed = 1;
+  int threads = 1;          // Torch threads; BLAS always has one
+  int max_epochs = 200;     // early stopping usually ends before
+  double max_seconds = 0;   // 0: no limit; at the limit the best epoch so far is the result
+  std::string device = "cpu";
+};
+
+// q-error = max(predicted/actual, actual/predicted), both floored at 0.01 ms.
+struct QError {
+  double q50 = 0, q90 = 0, q95 = 0, q99 = 0, mean = 0, max = 0;
+  size_t count = 0;
+};
+QError summarize_q_errors(std::vector<double> errors);
+double q_error(double predicted_ms, double actual_ms);
+
+struct TrainingProgress {
+  std::string phase;  // "preparing", "training", "calibrating"
+  int epoch = 0;
+  int max_epochs = 0;
+  double loss = 0;
+  double validation_q50 = 0;
+  double eta_seconds = 0;
+};
+
+struct TrainingResult {
+  std::vector<std::byte> bundle;
+  size_t plans = 0;       // records used
+  size_t skipped = 0;     // records that could not be used (no label, bad numbers)
+  int epochs = 0;
+  double seconds = 0;
+  QError validation;      // total time, on queries withheld from this training
+  QError baseline;        // the calibrated planner cost on the same
+  double coverage = 0;    // of the 90 % interval on the same
+  std::string device;
+};
+
+class TrainingCancelled : public std::runtime_error {
+ public:
+  TrainingCancelled() : std::runtime_error("training was cancelled") {}
+};
+
+// An input or a state that training cannot go on with; the text is for the user.
+class TrainingError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Called at least once per epoch and at least once a second; returning false cancels.
+using ProgressFunction = std::function<bool(const TrainingProgress&)>;
+
+class Template {
+ public:
+  virtual ~Template() = default;
+  // Throws TrainingError or TrainingCancelled.
+  virtual TrainingResult train(std::span<const OwnedRecord> records,
+                               const TrainingOptions& options,
+                               const ProgressFunction& progress) const = 0;
+};
+
+// nullptr for a name that is not a template. Known: "tree".
+std::unique_ptr<Template> make_template(const std::string& name);
+
+// OpenSSL's SHA-256 in the form plan/ wants it.
+bool openssl_sha256(const void* data, size_t length, uint8_t digest[32]);
+
+}  // namespace predictor::engine
+
+#endif

@@ -1,0 +1,57 @@
+// tree_network.h - the Torch module behind TreeTrainer. Torch headers: include it nowhere else.
+#ifndef PREDICTOR_ENGINE_MODEL_TREE_NETWORK_H
+#define PREDICTOR_ENGINE_MODEL_TREE_NETWORK_H
+
+#include <torch/torch.h>
+
+#include <array>
+#include <vector>
+
+#include "engine/model/batch.h"
+#include "engine/model/tree_trainer.h"
+
+namespace predictor::engine {
+
+// Answers beyond those of plan/network.h: what instrumentation adds to ln ms, before softplus.
+enum TrainingOutput : int64_t {
+  kOutRowsLevel = kOutputCount,  // counting rows
+  kOutTimerLevel,                // timers on top of it
+  kTrainingOutputCount
+};
+
+// Everything about the nodes that a forward pass reads, on the training device.
+struct NodeTensors {
+  torch::Tensor numeric;   // [nodes, kNumericCount], clipped and standardised
+  torch::Tensor category;  // [nodes, kCategoryCount] int64
+  torch::Tensor identity;  // [nodes, kIdentityCount] int64 rows
+};
+
+class TreeNetworkModule : public torch::nn::Module {
+ public:
+  TreeNetworkModule(const TrainerOptions& options,
+                    const std::array<int64_t, kIdentityCount>& identity_rows);
+
+  // [rows of the batch, kTrainingOutputCount]. `identity` may differ from the tensors' own where
+  // dropout made identities unknown.
+  torch::Tensor forward(const Batch& batch, const torch::Tensor& numeric,
+                        const torch::Tensor& category, const torch::Tensor& identity);
+
+  // The weights in the runtime's form; the standardisation is folded into the input layer.
+  NetworkWeights export_weights(const std::vector<double>& mean, const std::vector<double>& scale,
+                                const std::vector<float>& clip_low,
+                                const std::vector<float>& clip_high) const;
+
+ private:
+  torch::Tensor input(const torch::Tensor& numeric, const torch::Tensor& category,
+                      const torch::Tensor& identity);
+
+  int64_t hidden_, head_hidden_, identity_width_;
+  torch::Tensor numeric_, input_bias_, category_;
+  std::array<torch::Tensor, kIdentityCount> identity_, projection_;
+  std::array<torch::Tensor, kRoleCount> message_;
+  torch::Tensor cell_, cell_bias_, head_, head_bias_, output_, output_bias_;
+};
+
+}  // namespace predictor::engine
+
+#endif

@@ -1,0 +1,325 @@
+#include "engine/model/tree_template.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <set>
+
+#include "engine/model/calibrate.h"
+#include "engine/model/dataset.h"
+#include "engine/model/tree_trainer.h"
+#include "plan/predict.h"
+
+namespace predictor::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kLeastPlans = 10;
+constexpr int kLeastGroups = 5;       // with fewer there is nothing to withhold
+constexpr double kValidationShare = 0.12;
+constexpr int kFolds = 3;
+constexpr size_t kFoldPlans = 2500;   // trained on per fold, at most
+constexpr double kPlanPasses = 400e3;  // of 10 nodes, that all epochs of the main training may take
+constexpr double kFoldPasses = 60e3;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Bytes of a bundle with their 8-byte alignment guaranteed.
+struct AlignedBytes {
+  std::vector<uint64_t> words;
+  std::span<const std::byte> bytes;
+  explicit AlignedBytes(const std::vector<std::byte>& from) : words((from.size() + 7) / 8) {
+    std::copy(from.begin(), from.end(), reinterpret_cast<std::byte*>(words.data()));
+    bytes = {reinterpret_cast<const std::byte*>(words.data()), from.size()};
+  }
+};
+
+struct Parts {
+  BundleInfo info;
+  Calibration calibration;
+  KnownContent known;
+  std::vector<std::byte> network;  // empty: the calibrated cost alone
+};
+
+BundleWriter start_bundle(const Parts& parts) {
+  BundleWriter writer;
+  writer.add(Section::kInfo, kInfoVersion, write_info(parts.info));
+  writer.add(Section::kCalibration, kCalibrationVersion, write_calibration(parts.calibration));
+  writer.add(Section::kKnown, kKnownVersion, write_known(parts.known));
+  if (!parts.network.empty())
+    writer.add(Section::kTreeNetwork, kNetworkVersion, parts.network);
+  return writer;
+}
+
+// A model in memory, for evaluating withheld plans with the same runtime that will serve.
+struct LocalModel {
+  std::unique_ptr<AlignedBytes> bytes;
+  Model model;
+  explicit LocalModel(const Parts& parts) {
+    bytes = std::make_unique<AlignedBytes>(start_bundle(parts).finish(openssl_sha256));
+    BundleStatus status = open_without_canary(model, bytes->bytes);
+    if (status != BundleStatus::kOk)
+      throw TrainingError(std::string("the trained model cannot be read back: ") +
+                          bundle_status_text(status));
+  }
+};
+
+struct Job {
+  std::span<const OwnedRecord> records;
+  const TrainingOptions& options;
+  const ProgressFunction& progress;
+  Clock::time_point start = Clock::now();
+  Dataset data;
+  TrainingResult result;
+
+  void report(const TrainingProgress& p) const {
+    if (progress && !progress(p)) throw TrainingCancelled();
+  }
+
+  double seconds_left(double share) const {
+    if (options.max_seconds <= 0) return 0;
+    return std::max(0.1, share * (options.max_seconds - seconds_since(start)));
+  }
+};
+
+void check_input(const Job& job) {
+  const Dataset& data = job.data;
+  if (data.plans() < kLeastPlans)
+    throw TrainingError("training needs at least " + std::to_string(kLeastPlans) +
+                        " finished executions, and only " + std::to_string(data.plans()) +
+                        " of the " + std::to_string(job.records.size()) +
+                        " given can be used; run more statements with predictor.enabled on");
+  if (std::all_of(data.censored.begin(), data.censored.end(), [](uint8_t c) { return c != 0; }))
+    throw TrainingError("every execution given was cancelled before it finished; training needs "
+                        "some that ran to their end");
+}
+
+std::vector<int> all_plans(const Dataset& data) {
+  std::vector<int> plans(static_cast<size_t>(data.plans()));
+  for (int p = 0; p < data.plans(); p++) plans[p] = p;
+  return plans;
+}
+
+int epochs_for(const Dataset& data, size_t plans, double passes, int most) {
+  double nodes_per_plan = static_cast<double>(data.nodes()) / data.plans();
+  double cost = static_cast<double>(plans) * std::max(1.0, nodes_per_plan / 10);
+  return std::clamp(static_cast<int>(passes / cost), std::min(12, most), std::min(120, most));
+}
+
+TrainerOptions trainer_options(const Job& job, size_t plans, double passes) {
+  TrainerOptions options;
+  options.seed = job.options.seed;
+  options.threads = job.options.threads;
+  options.device = job.options.device;
+  options.epochs = epochs_for(job.data, plans, passes, job.options.max_epochs);
+  options.patience = std::max(8, options.epochs / 3);
+  options.batch_plans = plans < 3000 ? 32 : 64;
+  return options;
+}
+
+std::function<bool(const EpochReport&)> make_reporter(const Job& job, const char* phase,
+                                                      int epochs) {
+  auto start = Clock::now();
+  return [&job, phase, epochs, start](const EpochReport& epoch) {
+    if (!job.progress) return true;
+    TrainingProgress p;
+    p.phase = phase;
+    p.epoch = epoch.epoch;
+    p.max_epochs = epochs;
+    p.loss = epoch.loss;
+    p.validation_q50 = std::exp(epoch.validation);
+    if (epoch.epoch > 0)
+      p.eta_seconds = seconds_since(start) / epoch.epoch * (epochs - epoch.epoch);
+    return job.progress(p);
+  };
+}
+
+// Trains a network on `training` and puts it, with what it knows, into `parts`. Returns what the
+// instrumentation of each of `withheld` adds to its time.
+std::vector<float> train_network(Job& job, std::span<const int> training,
+                                 std::span<const int> validation, std::span<const int> withheld,
+                                 TrainerOptions options, const char* phase, Parts& parts,
+                                 TrainerResult* result = nullptr) {
+  parts.known = collect_known(job.data, training);
+  TreeTrainer trainer(job.data, parts.known, options);
+  TrainerResult run =
+      trainer.train(training, validation, make_reporter(job, phase, options.epochs));
+  if (result != nullptr) *result = run;
+  parts.network = write_network(trainer.weights());
+  return trainer.instrumentation_shift(withheld);
+}
+
+void evaluate_into(const Job& job, const Parts& parts, std::span<const int> plans,
+                   std::span<const float> shift, std::vector<Withheld>& out) {
+  LocalModel local(parts);
+  for (size_t i = 0; i < plans.size(); i++)
+    out.push_back(evaluate_withheld(local.model, job.records[job.data.records[plans[i]]],
+                                    job.data, plans[i], shift.empty() ? 0 : shift[i]));
+}
+
+// Executions whose whole query the network has not seen: each fold withholds a part of the queries.
+std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
+  std::vector<Withheld> unseen;
+  auto folds = fold_by(job.data.query, training, kFolds, job.options.seed + 1);
+  for (int f = 0; f < kFolds; f++) {
+    std::vector<int> rest;
+    for (int other = 0; other < kFolds; other++)
+      if (other != f) rest.insert(rest.end(), folds[other].begin(), folds[other].end());
+    if (folds[f].empty() || rest.size() < kLeastPlans) continue;
+    rest = split_by(job.data.group, rest, static_cast<double>(kFoldPlans) / rest.size(),
+                    job.options.seed + 2)
+               .held_out;
+    std::vector<int> held = folds[f];
+    if (held.size() > kFoldPlans / kFolds)
+      held = split_by(job.data.group, held,
+                      static_cast<double>(kFoldPlans) / kFolds / held.size(),
+                      job.options.seed + 3)
+                 .held_out;
+    // Other templates decide when to stop, as other templates will be asked.
+    Split split = split_by(job.data.query, rest, 0.2, job.options.seed + 4);
+    if (split.training.size() < kLeastPlans) split = {rest, {}};
+    Parts parts;
+    parts.calibration.cost = job.data.cost;
+    parts.calibration.key_id = job.data.key_id;
+    TrainerOptions options = trainer_options(job, split.training.size(), kFoldPasses);
+    options.max_seconds = job.seconds_left(1.0 / (kFolds + 1 - f));
+    auto shift = train_network(job, split.training, split.held_out, held, options, "calibrating",
+                               parts);
+    size_t before = unseen.size();
+    evaluate_into(job, parts, held, shift, unseen);
+    for (size_t i = before; i < unseen.size(); i++) {
+      unseen[i].group = job.data.query[unseen[i].plan];
+      unseen[i].familiarity = kUnseen;
+    }
+  }
+  return unseen;
+}
+
+std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familiarity) {
+  std::vector<Withheld> some;
+  for (const Withheld& w : all)
+    if (w.familiarity == familiarity) some.push_back(w);
+  return some;
+}
+
+void calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& unseen,
+               Calibration& calibration) {
+  constexpr size_t kEnough = 30;
+  constexpr double kProtect = 0.01, kProtectUnseen = 0.03;
+  auto seen_plan = only(validation, kSeenPlan);
+  auto seen_query = only(validation, kSeenQuery);
+  if (seen_plan.size() < kEnough) seen_plan = validation;
+  if (seen_query.size() < kEnough) seen_query = validation;
+  calibration.blend[kSeenPlan] =
+      calibrate_interval(seen_plan, choose_weight(seen_plan, 0.5, kProtect));
+  calibration.blend[kSeenQuery] =
+      calibrate_interval(seen_query, choose_weight(seen_query, 0.5, kProtect));
+  Blend& blend = calibration.blend[kUnseen];
+  if (unseen.size() >= kEnough) {
+    blend = calibrate_interval(unseen, choose_weight(unseen, 0.5, kProtectUnseen));
+    return;
+  }
+  // No query could be withheld: half the network, and twice the width.
+  blend = calibrate_interval(validation, 0.5);
+  blend.low_offset = std::max(2 * blend.low_offset, 0.7);
+  blend.high_offset = std::max(2 * blend.high_offset, 0.7);
+}
+
+void summarize(const std::vector<Withheld>& validation, const Calibration& calibration,
+               TrainingResult& result) {
+  std::vector<double> errors, baseline;
+  for (const Withheld& w : validation) {
+    if (w.censored) continue;
+    LogTime time = blend_log_time(calibration.blend[w.familiarity], w.log_cost, w.answers);
+    errors.push_back(q_error(std::exp(time.median), std::exp(w.log_ms)));
+    baseline.push_back(q_error(std::exp(w.log_cost), std::exp(w.log_ms)));
+  }
+  result.validation = summarize_q_errors(std::move(errors));
+  result.baseline = summarize_q_errors(std::move(baseline));
+  result.coverage = measure_coverage(validation, calibration.blend[kSeenPlan].weight);
+}
+
+// The smallest plan is the canary: it checks the arithmetic, and costs the least at every opening.
+const OwnedRecord& choose_canary(const Job& job) {
+  const Dataset& data = job.data;
+  int best = 0;
+  auto size = [&data](int p) { return data.first[p + 1] - data.first[p]; };
+  for (int p = 0; p < data.plans(); p++) {
+    bool better = size(best) < 3 ? size(p) > size(best) : size(p) >= 3 && size(p) < size(best);
+    if (better) best = p;
+  }
+  return job.records[data.records[best]];
+}
+
+std::vector<std::byte> finish_bundle(const Job& job, const Parts& parts) {
+  LocalModel local(parts);
+  BundleWriter writer = start_bundle(parts);
+  OwnedRecord canary = choose_canary(job);
+  canary.statement.total_time = std::nan("");
+  canary.statement.planning_time = std::nan("");
+  writer.add(Section::kCanary, kCanaryVersion, write_canary(local.model, canary.view()));
+  std::vector<std::byte> bundle = writer.finish(openssl_sha256);
+  AlignedBytes aligned(bundle);
+  Model model;
+  BundleStatus status = model.open(aligned.bytes, openssl_sha256);
+  if (status != BundleStatus::kOk)
+    throw TrainingError(std::string("the finished model cannot be used: ") +
+                        bundle_status_text(status));
+  return bundle;
+}
+
+}  // namespace
+
+TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
+                                   const TrainingOptions& options,
+                                   const ProgressFunction& progress) const {
+  Job job{records, options, progress, Clock::now(), {}, {}};
+  job.report({"preparing", 0, options.max_epochs, 0, 0, 0});
+  job.data = encode_dataset(records);
+  job.result.plans = static_cast<size_t>(job.data.plans());
+  job.result.skipped = job.data.skipped;
+  job.result.device = options.device;
+  check_input(job);
+
+  Parts parts;
+  parts.calibration.cost = job.data.cost;
+  parts.calibration.memory_operators = job.data.memory_operators;
+  parts.calibration.key_id = job.data.key_id;
+  std::vector<int> all = all_plans(job.data);
+  Split split = split_by(job.data.group, all, kValidationShare, options.seed);
+  std::set<uint64_t> groups(job.data.group.begin(), job.data.group.end());
+  std::vector<Withheld> validation, unseen;
+  bool trainable = groups.size() >= kLeastGroups && !split.held_out.empty() &&
+                   split.training.size() >= kLeastPlans / 2;
+  if (trainable) {
+    unseen = evaluate_unseen(job, split.training);
+    TrainerOptions main = trainer_options(job, split.training.size(), kPlanPasses);
+    main.max_seconds = job.seconds_left(1.0);
+    TrainerResult run;
+    auto shift = train_network(job, split.training, split.held_out, split.held_out, main,
+                               "training", parts, &run);
+    evaluate_into(job, parts, split.held_out, shift, validation);
+    job.result.epochs = run.epochs;
+    calibrate(validation, unseen, parts.calibration);
+  } else {
+    // Nothing can be withheld, so nothing can be learned that is known to hold: the cost alone.
+    parts.known = collect_known(job.data, all);
+    evaluate_into(job, parts, all, {}, validation);
+    for (Blend& blend : parts.calibration.blend) blend = calibrate_interval(validation, 0);
+  }
+  parts.info.plans = job.result.plans;
+  parts.info.skipped = job.result.skipped;
+  parts.info.epochs = static_cast<uint64_t>(job.result.epochs);
+  parts.info.seed = options.seed;
+  std::copy_n("tree", 5, parts.info.template_name);
+  summarize(validation, parts.calibration, job.result);
+  job.result.bundle = finish_bundle(job, parts);
+  job.result.seconds = seconds_since(job.start);
+  return std::move(job.result);
+}
+
+}  // namespace predictor::engine

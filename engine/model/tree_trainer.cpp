@@ -1,0 +1,414 @@
+#include "engine/model/tree_trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <random>
+#include <unordered_map>
+
+#include "engine/model/model.h"
+#include "engine/model/tree_network.h"
+
+namespace predictor::engine {
+namespace {
+
+using torch::Tensor;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// How the raw features become inputs: clipped to a little more than the training's range, so that
+// an unlike plan cannot drive the network where it never was, then standardised.
+struct Scaling {
+  std::vector<float> low, high;
+  std::vector<double> mean, scale;
+};
+
+Scaling fit_scaling(const Dataset& data, std::span<const int> plans) {
+  constexpr double kLeastScale = 0.1;
+  constexpr double kMargin = 0.5;  // of a standard deviation
+  std::vector<double> sum(kNumericCount), squares(kNumericCount);
+  std::vector<double> low(kNumericCount, 1e30), high(kNumericCount, -1e30);
+  double count = 0;
+  for (int p : plans)
+    for (int node = data.first[p]; node < data.first[p + 1]; node++, count++)
+      for (int k = 0; k < kNumericCount; k++) {
+        double x = data.numeric[static_cast<size_t>(node) * kNumericCount + k];
+        sum[k] += x, squares[k] += x * x;
+        low[k] = std::min(low[k], x), high[k] = std::max(high[k], x);
+      }
+  Scaling scaling;
+  for (int k = 0; k < kNumericCount; k++) {
+    double mean = sum[k] / count;
+    double deviation = std::sqrt(std::max(0.0, squares[k] / count - mean * mean));
+    scaling.mean.push_back(mean);
+    scaling.scale.push_back(std::max(deviation, kLeastScale));
+    scaling.low.push_back(static_cast<float>(low[k] - kMargin * deviation));
+    scaling.high.push_back(static_cast<float>(high[k] + kMargin * deviation));
+  }
+  return scaling;
+}
+
+// Labels with their weights; a label that is missing has weight 0.
+struct LabelTensors {
+  Tensor value;     // [nodes, kLabelCount]
+  Tensor weight;    // [nodes, kLabelCount]
+  Tensor censored;  // [nodes], 1 where the time is a lower bound
+  Tensor level;     // [nodes, 2]: rows counted, timers
+};
+
+Tensor to_tensor(const std::vector<float>& values, std::vector<int64_t> shape) {
+  return torch::from_blob(const_cast<float*>(values.data()), shape, torch::kFloat32).clone();
+}
+
+Tensor to_index(std::span<const int64_t> values) {
+  return torch::from_blob(const_cast<int64_t*>(values.data()),
+                          {static_cast<int64_t>(values.size())}, torch::kInt64)
+      .clone();
+}
+
+LabelTensors make_labels(const Dataset& data, double node_weight) {
+  constexpr float kHelperWeight = 0.1f;  // of startup, rows and memory
+  const auto nodes = static_cast<size_t>(data.nodes());
+  std::vector<float> value(nodes * kLabelCount, 0), weight(nodes * kLabelCount, 0);
+  std::vector<float> censored(nodes, 0), level(nodes * 2, 0);
+  for (int p = 0; p < data.plans(); p++) {
+    // What one operator adds falls with the number of operators, so that no plan outweighs others.
+    float share = 1 / std::sqrt(static_cast<float>(data.first[p + 1] - data.first[p]));
+    for (int node = data.first[p]; node < data.first[p + 1]; node++) {
+      for (int k = 0; k < kLabelCount; k++) {
+        float label = data.labels[static_cast<size_t>(node) * kLabelCount + k];
+        if (std::isnan(label)) continue;
+        size_t at = static_cast<size_t>(node) * kLabelCount + k;
+        value[at] = label;
+        weight[at] = share * (k == kTimeLabel ? static_cast<float>(node_weight) : kHelperWeight) *
+                     (k == kRowsLabel ? 1 : data.weight[node]);
+      }
+      level[node * 2] = data.level[p] >= PREDICTOR_INSTRUMENT_ROWS;
+      level[node * 2 + 1] = data.level[p] >= PREDICTOR_INSTRUMENT_TIMERS;
+    }
+    // The root answers for the statement, whose time contains more than the root node's.
+    size_t root = static_cast<size_t>(data.first[p]);
+    value[root * kLabelCount + kTimeLabel] =
+        static_cast<float>(data.log_ms[p] - data.cost.log_ms(data.root_cost[p]));
+    weight[root * kLabelCount + kTimeLabel] = 1;
+    censored[root] = data.censored[p];
+  }
+  const auto n = static_cast<int64_t>(nodes);
+  return {to_tensor(value, {n, kLabelCount}), to_tensor(weight, {n, kLabelCount}),
+          to_tensor(censored, {n}), to_tensor(level, {n, 2})};
+}
+
+// Pinball loss (Koenker and Bassett, "Regression Quantiles", Econometrica 1978).
+Tensor pinball(const Tensor& error, double quantile) {
+  return torch::maximum(quantile * error, (quantile - 1) * error);
+}
+
+NodeTensors make_inputs(const Dataset& data, const Scaling& scaling, const KnownContent& known) {
+  const auto nodes = static_cast<size_t>(data.nodes());
+  std::vector<float> numeric(nodes * kNumericCount);
+  for (size_t i = 0; i < numeric.size(); i++) {
+    size_t k = i % kNumericCount;
+    float x = std::clamp(data.numeric[i], scaling.low[k], scaling.high[k]);
+    numeric[i] = static_cast<float>((x - scaling.mean[k]) / scaling.scale[k]);
+  }
+  std::vector<int64_t> category(data.category.begin(), data.category.end());
+  std::vector<int64_t> identity(nodes * kIdentityCount);
+  for (int t = 0; t < kIdentityCount; t++) {
+    std::unordered_map<uint64_t, int64_t> rows{{0, kNoIdentity}};
+    for (size_t i = 0; i < known.identities[t].size(); i++)
+      rows.emplace(known.identities[t][i], static_cast<int64_t>(i) + kFirstIdentity);
+    for (size_t node = 0; node < nodes; node++) {
+      auto found = rows.find(data.identity[node * kIdentityCount + t]);
+      identity[node * kIdentityCount + t] = found == rows.end() ? kUnknownIdentity : found->second;
+    }
+  }
+  const auto n = static_cast<int64_t>(nodes);
+  return {to_tensor(numeric, {n, kNumericCount}), to_index(category).view({n, kCategoryCount}),
+          to_index(identity).view({n, kIdentityCount})};
+}
+
+std::array<int64_t, kIdentityCount> table_sizes(const KnownContent& known) {
+  std::array<int64_t, kIdentityCount> sizes;
+  for (int t = 0; t < kIdentityCount; t++)
+    sizes[t] = static_cast<int64_t>(known.identities[t].size() + kFirstIdentity);
+  return sizes;
+}
+
+}  // namespace
+
+struct TreeTrainer::State {
+  const Dataset& data;
+  KnownContent known;
+  TrainerOptions options;
+  torch::Device device;
+  Scaling scaling;
+  NodeTensors inputs;
+  LabelTensors labels;
+  int lowest_level = 0;
+  std::unique_ptr<TreeNetworkModule> network;
+  std::vector<Tensor> averaged;  // of the weights over the last steps
+  std::mt19937_64 random;
+
+  State(const Dataset& d, const KnownContent& k, const TrainerOptions& o)
+      : data(d), known(k), options(o), device(o.device), random(o.seed) {}
+
+  void prepare(std::span<const int> training);
+  Tensor drop_identities(const Tensor& identity);
+  Tensor forward(const Batch& batch, bool dropout);
+  Tensor time_answers(const Tensor& out, const Tensor& rows) const;
+  Tensor loss(const Batch& batch, const Tensor& out) const;
+  void average_weights(int64_t step);
+  void swap_weights();
+  double validate(std::span<const int> plans);
+  double run_epoch(std::vector<int>& plans, torch::optim::AdamW& optimizer, int epoch,
+                   const std::function<bool()>& keep_on);
+};
+
+void TreeTrainer::State::prepare(std::span<const int> training) {
+  scaling = fit_scaling(data, training);
+  inputs = make_inputs(data, scaling, known);
+  labels = make_labels(data, options.node_weight);
+  lowest_level = PREDICTOR_INSTRUMENT_TIMERS;
+  for (int p : training) lowest_level = std::min<int>(lowest_level, data.level[p]);
+  // A level that every plan has cannot be told from the rest: predictions include it.
+  for (int level = 1; level <= lowest_level; level++) labels.level.select(1, level - 1).zero_();
+  for (Tensor* t : {&inputs.numeric, &inputs.category, &inputs.identity, &labels.value,
+                    &labels.weight, &labels.censored, &labels.level})
+    *t = t->to(device);
+  network->to(device);
+  averaged.clear();
+  for (const Tensor& p : network->parameters()) averaged.push_back(p.detach().clone());
+}
+
+// Makes some identities unknown, and now and then all of a plan's kind, so that the network also
+// learns to answer for relations and predicates that it has never met.
+Tensor TreeTrainer::State::drop_identities(const Tensor& identity) {
+  Tensor known_row = identity != static_cast<int64_t>(kNoIdentity);
+  Tensor drop = torch::rand(identity.sizes(), torch::TensorOptions().device(device)) <
+                options.identity_dropout;
+  return torch::where(drop.logical_and(known_row),
+                      torch::full_like(identity, static_cast<int64_t>(kUnknownIdentity)),
+                      identity);
+}
+
+Tensor TreeTrainer::State::forward(const Batch& batch, bool dropout) {
+  Tensor rows = to_index(batch.nodes).to(device);
+  Tensor identity = inputs.identity.index_select(0, rows);
+  if (dropout) identity = drop_identities(identity);
+  return network->forward(batch, inputs.numeric.index_select(0, rows),
+                          inputs.category.index_select(0, rows), identity);
+}
+
+// The median with what the execution's instrumentation adds to it.
+Tensor TreeTrainer::State::time_answers(const Tensor& out, const Tensor& rows) const {
+  Tensor added = torch::softplus(out.narrow(1, kOutRowsLevel, 2));
+  return out.select(1, kOutTime) + (added * labels.level.index_select(0, rows)).sum(1);
+}
+
+Tensor TreeTrainer::State::loss(const Batch& batch, const Tensor& out) const {
+  constexpr double kSpreadWeight = 0.5;
+  Tensor rows = to_index(batch.nodes).to(device);
+  Tensor value = labels.value.index_select(0, rows);
+  Tensor weight = labels.weight.index_select(0, rows);
+  Tensor censored = labels.censored.index_select(0, rows);
+  Tensor median = time_answers(out, rows);
+  Tensor label = value.select(1, kTimeLabel);
+  // A lower bound teaches nothing once the prediction is above it.
+  auto one_sided = [&censored](const Tensor& error) {
+    return torch::where(censored > 0, error.clamp_min(0), error);
+  };
+  Tensor error = one_sided(label - median);
+  Tensor fixed = median.detach();
+  Tensor low = pinball(label - (fixed - torch::softplus(out.select(1, kOutLowSpread))), 0.05);
+  Tensor high =
+      pinball(one_sided(label - (fixed + torch::softplus(out.select(1, kOutHighSpread)))), 0.95);
+  Tensor time = error.abs() + kSpreadWeight * (low * (1 - censored) + high);
+  Tensor startup = torch::smooth_l1_loss(-torch::softplus(out.select(1, kOutStartup)),
+                                         value.select(1, kStartupLabel), at::Reduction::None);
+  Tensor planned_rows = (out.select(1, kOutRows) - value.select(1, kRowsLabel)).abs();
+  Tensor memory = (out.select(1, kOutMemory) - value.select(1, kMemoryLabel)).abs();
+  Tensor sum = (time * weight.select(1, kTimeLabel)).sum() +
+               (startup * weight.select(1, kStartupLabel)).sum() +
+               (planned_rows * weight.select(1, kRowsLabel)).sum() +
+               (memory * weight.select(1, kMemoryLabel)).sum();
+  return sum / static_cast<double>(batch.levels[0].end);
+}
+
+// Polyak averaging: the mean over the last steps generalises better than the last step.
+void TreeTrainer::State::average_weights(int64_t step) {
+  torch::NoGradGuard no_grad;
+  double keep = std::min(0.995, (1.0 + static_cast<double>(step)) / (10.0 + step));
+  auto parameters = network->parameters();
+  for (size_t i = 0; i < parameters.size(); i++) averaged[i].lerp_(parameters[i], 1 - keep);
+}
+
+void TreeTrainer::State::swap_weights() {
+  torch::NoGradGuard no_grad;
+  auto parameters = network->parameters();
+  for (size_t i = 0; i < parameters.size(); i++) {
+    Tensor current = parameters[i].detach().clone();
+    parameters[i].copy_(averaged[i]);
+    averaged[i].copy_(current);
+  }
+}
+
+// Mean absolute error of ln ms; what is censored counts only where predicted too low.
+double TreeTrainer::State::validate(std::span<const int> plans) {
+  constexpr size_t kChunk = 512;
+  torch::NoGradGuard no_grad;
+  double sum = 0;
+  for (size_t at = 0; at < plans.size(); at += kChunk) {
+    Batch batch = make_batch(data, plans.subspan(at, std::min(kChunk, plans.size() - at)));
+    Tensor rows = to_index(batch.nodes).to(device);
+    int64_t count = batch.levels[0].end;
+    Tensor median = time_answers(forward(batch, false), rows).narrow(0, 0, count);
+    Tensor error = labels.value.index_select(0, rows).narrow(0, 0, count).select(1, kTimeLabel) -
+                   median;
+    Tensor censored = labels.censored.index_select(0, rows).narrow(0, 0, count);
+    sum += torch::where(censored > 0, error.clamp_min(0), error.abs()).sum().item<double>();
+  }
+  return sum / static_cast<double>(plans.size());
+}
+
+double TreeTrainer::State::run_epoch(std::vector<int>& plans, torch::optim::AdamW& optimizer,
+                                     int epoch, const std::function<bool()>& keep_on) {
+  constexpr double kWarmup = 0.05, kLastRate = 0.02, kGradientNorm = 1.0;
+  std::shuffle(plans.begin(), plans.end(), random);
+  const size_t batch_plans = static_cast<size_t>(options.batch_plans);
+  const size_t steps = (plans.size() + batch_plans - 1) / batch_plans;
+  double total = 0;
+  for (size_t s = 0; s < steps; s++) {
+    if (!keep_on()) throw TrainingCancelled();
+    double progress = (epoch + static_cast<double>(s) / static_cast<double>(steps)) /
+                      options.epochs;
+    double rate = progress < kWarmup
+                      ? progress / kWarmup + 0.01
+                      : kLastRate + (1 - kLastRate) * 0.5 * (1 + std::cos(M_PI * progress));
+    static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options())
+        .lr(rate * options.learning_rate);
+    size_t begin = s * batch_plans, end = std::min(plans.size(), begin + batch_plans);
+    Batch batch = make_batch(data, std::span<const int>(plans).subspan(begin, end - begin));
+    Tensor value = loss(batch, forward(batch, true));
+    double number = value.item<double>();
+    if (!std::isfinite(number)) return number;
+    optimizer.zero_grad();
+    value.backward();
+    torch::nn::utils::clip_grad_norm_(network->parameters(), kGradientNorm);
+    optimizer.step();
+    average_weights(static_cast<int64_t>(epoch) * static_cast<int64_t>(steps) +
+                    static_cast<int64_t>(s));
+    total += number * static_cast<double>(end - begin);
+  }
+  return total / static_cast<double>(plans.size());
+}
+
+TreeTrainer::TreeTrainer(const Dataset& data, const KnownContent& known,
+                         const TrainerOptions& options)
+    : state_(std::make_unique<State>(data, known, options)) {
+  torch::set_num_threads(std::max(1, options.threads));
+  torch::manual_seed(options.seed);
+  state_->network = std::make_unique<TreeNetworkModule>(options, table_sizes(known));
+}
+
+TreeTrainer::~TreeTrainer() = default;
+
+TrainerResult TreeTrainer::train(std::span<const int> training, std::span<const int> validation,
+                                 const std::function<bool(const EpochReport&)>& keep_on) {
+  State& s = *state_;
+  s.prepare(training);
+  const Clock::time_point start = Clock::now();
+  Clock::time_point last_report = start;
+  torch::optim::AdamW optimizer(s.network->parameters(),
+                                torch::optim::AdamWOptions(s.options.learning_rate)
+                                    .weight_decay(s.options.weight_decay));
+  std::vector<int> plans(training.begin(), training.end());
+  std::vector<Tensor> best;
+  TrainerResult result;
+  EpochReport report;
+  auto alive = [&] {
+    if (seconds_since(last_report) < 0.5) return true;
+    last_report = Clock::now();
+    return keep_on(report);
+  };
+  for (int epoch = 0; epoch < s.options.epochs; epoch++) {
+    double loss = s.run_epoch(plans, optimizer, epoch, alive);
+    // The weights of the epochs before are still good; without any there is no model.
+    if (!std::isfinite(loss)) break;
+    s.swap_weights();
+    double score = validation.empty() ? loss : s.validate(validation);
+    bool better = std::isfinite(score) &&
+                  (best.empty() || validation.empty() || score < result.validation);
+    if (better) {
+      best.clear();
+      for (const Tensor& p : s.network->parameters()) best.push_back(p.detach().clone());
+      result.best_epoch = epoch + 1;
+      result.validation = score;
+    }
+    s.swap_weights();
+    result.epochs = epoch + 1;
+    report = {epoch + 1, loss, score};
+    last_report = Clock::now();
+    if (!keep_on(report)) throw TrainingCancelled();
+    if (epoch + 1 - result.best_epoch >= s.options.patience) break;
+    if (s.options.max_seconds > 0 && seconds_since(start) > s.options.max_seconds) break;
+  }
+  if (best.empty())
+    throw TrainingError("the training loss is not a finite number from the start; the records "
+                        "contain times or estimates that cannot be learned from");
+  torch::NoGradGuard no_grad;
+  auto parameters = s.network->parameters();
+  for (size_t i = 0; i < parameters.size(); i++) parameters[i].copy_(best[i]);
+  return result;
+}
+
+std::vector<float> TreeTrainer::answers(std::span<const int> plans) const {
+  torch::NoGradGuard no_grad;
+  Batch batch = make_batch(state_->data, plans);
+  Tensor out = state_->forward(batch, false).to(torch::kCPU).contiguous();
+  std::vector<int64_t> offset(static_cast<size_t>(state_->data.plans()), 0);
+  int64_t total = 0;
+  for (int p : plans) {
+    offset[p] = total;
+    total += state_->data.first[p + 1] - state_->data.first[p];
+  }
+  std::vector<int> plan_of(static_cast<size_t>(state_->data.nodes()));
+  for (int p : plans)
+    for (int node = state_->data.first[p]; node < state_->data.first[p + 1]; node++)
+      plan_of[node] = p;
+  std::vector<float> answers(static_cast<size_t>(total) * kOutputCount);
+  const float* from = out.data_ptr<float>();
+  for (size_t row = 0; row < batch.nodes.size(); row++) {
+    int node = static_cast<int>(batch.nodes[row]);
+    size_t to = static_cast<size_t>(offset[plan_of[node]] + node - state_->data.first[plan_of[node]]);
+    std::copy_n(from + row * kTrainingOutputCount, kOutputCount, &answers[to * kOutputCount]);
+  }
+  return answers;
+}
+
+std::vector<float> TreeTrainer::instrumentation_shift(std::span<const int> plans) const {
+  torch::NoGradGuard no_grad;
+  constexpr size_t kChunk = 512;
+  std::vector<float> shift;
+  for (size_t at = 0; at < plans.size(); at += kChunk) {
+    Batch batch = make_batch(state_->data, plans.subspan(at, std::min(kChunk, plans.size() - at)));
+    Tensor rows = to_index(batch.nodes).to(state_->device);
+    Tensor out = state_->forward(batch, false);
+    Tensor added = (state_->time_answers(out, rows) - out.select(1, kOutTime))
+                       .narrow(0, 0, batch.levels[0].end)
+                       .to(torch::kCPU)
+                       .contiguous();
+    shift.insert(shift.end(), added.data_ptr<float>(), added.data_ptr<float>() + added.numel());
+  }
+  return shift;
+}
+
+NetworkWeights TreeTrainer::weights() const {
+  const Scaling& scaling = state_->scaling;
+  return state_->network->export_weights(scaling.mean, scaling.scale, scaling.low, scaling.high);
+}
+
+}  // namespace predictor::engine

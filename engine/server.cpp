@@ -1,0 +1,199 @@
+#include "engine/server.h"
+
+#include <utility>  // Asio 1.74's awaitable.hpp needs it and does not include it
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <thread>
+#include <vector>
+
+#include "engine/files.h"
+#include "engine/log.h"
+#include "engine/session.h"
+#include "engine/tls.h"
+
+namespace predictor::engine {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr size_t kBlockingThreads = 2;
+constexpr auto kTrainingPatience = std::chrono::seconds(10);
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+
+Result<tcp::endpoint> resolve(asio::io_context& io, const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  std::string host = listen.substr(0, colon);
+  if (colon == std::string::npos || host.empty() || colon + 1 == listen.size()) {
+    return Error{"bad_setting", "listen must be HOST:PORT, not \"" + listen + "\""};
+  }
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  error_code error;
+  tcp::resolver resolver(io);
+  const auto found =
+      resolver.resolve(host, listen.substr(colon + 1), tcp::resolver::passive, error);
+  if (error || found.empty()) {
+    return Error{"bad_setting", "cannot listen on \"" + listen + "\": " + error.message()};
+  }
+  return found.begin()->endpoint();
+}
+
+}  // namespace
+
+struct Server::Parts {
+  Parts(Settings chosen, TemplateFactory factory)
+      : settings(std::move(chosen)),
+        store(settings.data_dir, settings.limits.versions),
+        jobs({settings.data_dir, settings.limits.queue, settings.limits.finished_jobs,
+              settings.threads, settings.memory_mb},
+             store, std::move(factory)),
+        api(settings, store, jobs),
+        context{settings, api, tls, blocking, {}, {}, {}, false} {}
+
+  Failure open();
+  Failure listen();
+  void accept();
+  void accepted(error_code error, tcp::socket socket);
+  void end_io();
+
+  const Settings settings;
+  File lock;  // of the data directory
+  std::string address;
+
+  Store store;
+  JobQueue jobs;
+  Api api;
+  asio::ssl::context tls{asio::ssl::context::tls_server};
+  asio::thread_pool blocking{kBlockingThreads};
+  SessionContext context;
+  // Its destruction destroys the sessions that are left, which refer to all of the above.
+  asio::io_context io;
+  tcp::acceptor acceptor{io};
+  asio::steady_timer pause{io};
+  bool is_full = false;  // the connection limit was reached, and said so
+  std::vector<std::thread> threads;
+  bool is_stopped = false;
+};
+
+Failure Server::Parts::open() {
+  if (Failure failure = make_directory(settings.data_dir)) return failure;
+  Result<File> locked = lock_directory(settings.data_dir);
+  if (!locked) return locked.error();
+  lock = std::move(locked.value());
+  if (Failure failure = configure_server_tls(tls.native_handle(), settings.ca_dir)) return failure;
+  if (Failure failure = store.open()) return failure;
+  return jobs.open();
+}
+
+Failure Server::Parts::listen() {
+  const Result<tcp::endpoint> endpoint = resolve(io, settings.listen);
+  if (!endpoint) return endpoint.error();
+  error_code error;
+  acceptor.open(endpoint.value().protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint.value(), error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    return Error{"listen_failed",
+                 "cannot listen on \"" + settings.listen + "\": " + error.message()};
+  }
+  const tcp::endpoint bound = acceptor.local_endpoint(error);
+  const std::string host = bound.address().to_string();
+  address = (bound.address().is_v6() ? "[" + host + "]" : host) + ":" +
+            std::to_string(bound.port());
+  return std::nullopt;
+}
+
+// The acceptor is touched by one handler at a time: accept() starts the only one.
+void Server::Parts::accept() {
+  acceptor.async_accept(asio::make_strand(io), [this](error_code error, auto socket) {
+    accepted(error, tcp::socket(std::move(socket)));
+  });
+}
+
+void Server::Parts::accepted(error_code error, tcp::socket socket) {
+  if (error == asio::error::operation_aborted || !acceptor.is_open()) return;
+  if (error) {
+    log_error("could not accept a connection: " + error.message());
+    pause.expires_after(kAcceptPause);  // perhaps out of file descriptors: do not spin
+    pause.async_wait([this](error_code cancelled) {
+      if (!cancelled) accept();
+    });
+    return;
+  }
+  size_t count = 0;
+  {
+    const std::lock_guard guard(context.mutex);
+    count = context.sessions.size();
+  }
+  if (count < settings.limits.connections) {
+    is_full = false;
+    start_session(context, std::move(socket));
+  } else if (!is_full) {
+    is_full = true;
+    log_warning("refusing connections: " + std::to_string(count) +
+                " are open; limits.connections allows no more");
+  }
+  accept();
+}
+
+void Server::Parts::end_io() {
+  io.stop();
+  for (std::thread& thread : threads) thread.join();
+  threads.clear();
+  blocking.join();
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() { stop(); }
+
+Result<std::unique_ptr<Server>> Server::start(Settings settings, TemplateFactory factory) {
+  auto parts = std::make_unique<Parts>(std::move(settings), std::move(factory));
+  if (Failure failure = parts->open()) return *failure;
+  if (Failure failure = parts->listen()) return *failure;
+  parts->jobs.start();
+  parts->accept();
+  for (int i = 0; i < parts->settings.io_threads; i++) {
+    parts->threads.emplace_back([&io = parts->io] { io.run(); });
+  }
+  log_info("listening on " + parts->address);
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+const std::string& Server::address() const { return parts_->address; }
+
+bool Server::stop() {
+  Parts& parts = *parts_;
+  if (parts.is_stopped) return true;
+  parts.is_stopped = true;
+  parts.jobs.request_stop();
+  asio::post(parts.io, [&parts] {
+    error_code ignored;
+    parts.acceptor.close(ignored);
+    parts.pause.cancel();
+  });
+  drain_sessions(parts.context);
+  {
+    std::unique_lock guard(parts.context.mutex);
+    const bool is_drained = parts.context.changed.wait_for(
+        guard, parts.settings.deadlines.drain, [&] { return parts.context.sessions.empty(); });
+    if (!is_drained) {
+      log_warning("ending with " + std::to_string(parts.context.sessions.size()) +
+                  " connections still busy");
+    }
+  }
+  parts.end_io();
+  return parts.jobs.wait_stopped(kTrainingPatience);
+}
+
+}  // namespace predictor::engine

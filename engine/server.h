@@ -1,0 +1,39 @@
+// server.h - the HTTPS service: listens, owns the connections, the store and the job queue.
+//
+// Threads: io_threads run the connections and never compute or touch the disk; a small pool does
+// what requests need of the disk; one thread trains (jobs.h). The process's signals are main.cpp's.
+#ifndef PREDICTOR_ENGINE_SERVER_H
+#define PREDICTOR_ENGINE_SERVER_H
+
+#include <memory>
+#include <string>
+
+#include "engine/error.h"
+#include "engine/settings.h"
+#include "engine/training.h"
+
+namespace predictor::engine {
+
+class Server {
+ public:
+  // Opens the data directory, reads the certificates, listens and starts all threads.
+  static Result<std::unique_ptr<Server>> start(Settings settings, TemplateFactory factory);
+  ~Server();
+
+  // "HOST:PORT" as it is bound.
+  const std::string& address() const;
+
+  // Stops to listen, lets requests in flight end within the drain deadline, interrupts the
+  // training. False if the training did not stop in time: the process should then end at once;
+  // nothing is lost by that.
+  bool stop();
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace predictor::engine
+
+#endif

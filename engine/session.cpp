@@ -1,0 +1,359 @@
+#include "engine/session.h"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+
+#include "engine/log.h"
+#include "engine/text.h"
+#include "engine/tls.h"
+#include "engine/version.h"
+
+namespace predictor::engine {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+template <class T>
+using Task = asio::awaitable<T>;
+
+constexpr size_t kPieceSize = 256 << 10;
+constexpr auto kLinger = std::chrono::seconds(2);    // for a refused upload to notice
+constexpr auto kGoodbye = std::chrono::seconds(1);   // for TLS to close
+
+// Runs `work` in the pool; the coroutine goes on, where it ran before, with what it returned.
+template <class Work>
+Task<std::invoke_result_t<Work>> in_pool(asio::thread_pool& pool, Work work) {
+  using Value = std::invoke_result_t<Work>;
+  auto start = [&pool](auto handler, Work job) {
+    auto executor = asio::get_associated_executor(handler);
+    asio::post(pool, [handler = std::move(handler), job = std::move(job),
+                      guard = asio::make_work_guard(executor)]() mutable {
+      std::exception_ptr problem;
+      Value value{};
+      try {
+        value = job();
+      } catch (...) {
+        problem = std::current_exception();  // rethrown in the coroutine
+      }
+      asio::post(guard.get_executor(), [handler = std::move(handler), problem,
+                                        value = std::move(value)]() mutable {
+        handler(problem, std::move(value));
+      });
+    });
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>,
+                                          void(std::exception_ptr, Value)>(
+      start, asio::use_awaitable, std::move(work));
+}
+
+}  // namespace
+
+// Ends a session: there is nobody to answer. Caught in run(), which logs the reason.
+struct ClientGone {
+  std::string reason;
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(SessionContext& context, asio::ip::tcp::socket socket)
+      : context_(context),
+        deadlines_(context.settings.deadlines),
+        stream_(beast::tcp_stream(std::move(socket)), context.tls) {
+    error_code ignored;
+    const auto peer = tcp().socket().remote_endpoint(ignored);
+    peer_ = ignored ? "a client" : peer.address().to_string() + ":" + std::to_string(peer.port());
+    tcp().socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    const std::lock_guard lock(context_.mutex);
+    context_.sessions.insert(this);
+    is_draining_ = context_.is_draining;
+  }
+
+  ~Session() {
+    const std::lock_guard lock(context_.mutex);
+    context_.sessions.erase(this);
+    context_.changed.notify_all();
+  }
+
+  void start() {
+    asio::co_spawn(
+        stream_.get_executor(), [self = shared_from_this()] { return self->run(); },
+        asio::detached);
+  }
+
+  // The caller holds the context's lock, so that the session exists; it may be about to end.
+  void drain() {
+    const std::weak_ptr<Session> weak = weak_from_this();
+    asio::post(stream_.get_executor(), [weak] {
+      const std::shared_ptr<Session> self = weak.lock();
+      if (!self) return;
+      self->is_draining_ = true;
+      if (self->is_idle_) self->tcp().cancel();
+    });
+  }
+
+ private:
+  using Parser = http::request_parser<http::buffer_body>;
+
+  beast::tcp_stream& tcp() { return beast::get_lowest_layer(stream_); }
+
+  Task<void> run();
+  Task<bool> handshake();
+  Task<bool> serve_request();
+  Task<bool> wait_for_request();
+  Task<bool> read_header(Parser& parser);
+  Task<Response> answer(Parser& parser, const RequestHead& head);
+  Task<std::optional<Response>> receive_body(Parser& parser, Intake* intake);
+  Task<size_t> read_piece(Parser& parser, Clock::time_point end, error_code& error);
+  Task<void> send_continue();
+  Task<void> send(Response response, bool keep_alive);
+  Task<void> linger();
+  Task<void> close();
+
+  SessionContext& context_;
+  const Deadlines& deadlines_;
+  beast::ssl_stream<beast::tcp_stream> stream_;
+  beast::flat_buffer buffer_;
+  std::vector<std::byte> piece_;
+  std::string peer_;
+  Result<Caller> caller_ = Error{"no_client_name", "", 403};
+  bool is_idle_ = false;  // waits for the first byte of a request
+  bool is_draining_ = false;
+};
+
+void start_session(SessionContext& context, asio::ip::tcp::socket socket) {
+  std::make_shared<Session>(context, std::move(socket))->start();
+}
+
+void drain_sessions(SessionContext& context) {
+  const std::lock_guard lock(context.mutex);
+  context.is_draining = true;
+  for (Session* session : context.sessions) session->drain();
+}
+
+Task<void> Session::run() {
+  try {
+    if (!co_await handshake()) co_return;
+    bool is_open = true;
+    while (is_open && !is_draining_) is_open = co_await serve_request();
+    if (is_open) co_await close();
+  } catch (const ClientGone& gone) {
+    log_warning(peer_ + ": " + gone.reason);
+  } catch (const std::exception& problem) {
+    log_error("connection from " + peer_ + ": " + problem.what());
+  }
+}
+
+Task<bool> Session::handshake() {
+  error_code error;
+  tcp().expires_after(deadlines_.handshake);
+  co_await stream_.async_handshake(asio::ssl::stream_base::server,
+                                   asio::redirect_error(asio::use_awaitable, error));
+  if (error) {
+    const std::string certificate = certificate_problem(stream_.native_handle());
+    log_warning("TLS handshake with " + peer_ + " failed: " +
+                (certificate.empty() ? "" : certificate + ": ") + error.message());
+    co_return false;
+  }
+  const Result<std::string> name = client_name(stream_.native_handle());
+  if (name) {
+    caller_ = context_.api.caller(name.value());
+    peer_ = name.value() + " (" + peer_ + ")";
+  } else {
+    caller_ = name.error();
+  }
+  co_return true;
+}
+
+// One request and its answer; false if the connection is done with.
+Task<bool> Session::serve_request() {
+  if (!co_await wait_for_request()) co_return false;
+  Parser parser;
+  parser.header_limit(static_cast<uint32_t>(context_.settings.limits.header_bytes));
+  parser.body_limit(boost::none);  // bodies are counted by whoever takes them
+  if (!co_await read_header(parser)) co_return false;
+
+  RequestHead head;
+  head.method = std::string(parser.get().method_string());
+  head.target = std::string(parser.get().target());
+  head.content_type = std::string(parser.get()[http::field::content_type]);
+  head.content_sha256 = std::string(parser.get()["X-Content-SHA256"]);
+  head.is_chunked = parser.chunked();
+  if (const auto length = parser.content_length()) head.content_length = *length;
+
+  Response response = co_await answer(parser, head);
+  if (response.status >= 400) {
+    log_warning(peer_ + ": " + printable(head.method + " " + head.target) + ": " +
+                std::to_string(response.status) + " " + response.body);
+  }
+  const bool is_whole = parser.is_done();
+  const bool keep_alive = parser.get().keep_alive() && is_whole && !is_draining_;
+  co_await send(std::move(response), keep_alive);
+  if (keep_alive) co_return true;
+  if (!is_whole) co_await linger();
+  co_await close();
+  co_return false;
+}
+
+Task<bool> Session::wait_for_request() {
+  if (buffer_.size() > 0) co_return true;
+  error_code error;
+  tcp().expires_after(deadlines_.idle);
+  is_idle_ = true;
+  const size_t got = co_await stream_.async_read_some(
+      buffer_.prepare(4096), asio::redirect_error(asio::use_awaitable, error));
+  is_idle_ = false;
+  buffer_.commit(got);
+  if (!error) co_return true;
+  // The client left, was silent for too long, or we are draining: in any case, goodbye.
+  if (is_draining_ || error == asio::error::eof) co_await close();
+  co_return false;
+}
+
+Task<bool> Session::read_header(Parser& parser) {
+  error_code error;
+  tcp().expires_after(deadlines_.header);
+  co_await http::async_read_header(stream_, buffer_, parser,
+                                   asio::redirect_error(asio::use_awaitable, error));
+  if (!error) co_return true;
+  const std::string reason = "no readable request header: " + error.message();
+  Error refusal{"bad_request", "the request is not HTTP/1.1 as it should be: " + error.message(),
+                400};
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    refusal = {"header_too_large",
+               "the request header is larger than " +
+                   std::to_string(context_.settings.limits.header_bytes) + " bytes",
+               431};
+  } else if (error.category() != http::make_error_code(http::error::bad_method).category()) {
+    throw ClientGone{reason};  // the network, not the content
+  }
+  log_warning(peer_ + ": " + reason);
+  co_await send(error_response(refusal), false);
+  co_await linger();
+  co_await close();
+  co_return false;
+}
+
+Task<Response> Session::answer(Parser& parser, const RequestHead& head) {
+  if (!caller_) co_return error_response(caller_.error());
+  Decision decision;
+  if (Api::is_probe(head.target)) {
+    decision = context_.api.decide(caller_.value(), head);
+  } else {
+    decision = co_await in_pool(context_.blocking, [this, &head] {
+      return context_.api.decide(caller_.value(), head);
+    });
+  }
+  Intake* intake = decision.intake.get();
+  if (intake != nullptr && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+    co_await send_continue();
+  }
+  // The body of a refused upload is not worth reading.
+  if (intake == nullptr && decision.answer.status >= 400) co_return std::move(decision.answer);
+  std::optional<Response> refusal = co_await receive_body(parser, intake);
+  if (refusal) co_return std::move(*refusal);
+  if (intake == nullptr) co_return std::move(decision.answer);
+  co_return co_await in_pool(context_.blocking, [intake] { return intake->finish(); });
+}
+
+// Nothing if the whole body came and was taken; without an intake it is dropped.
+Task<std::optional<Response>> Session::receive_body(Parser& parser, Intake* intake) {
+  const Clock::time_point end = Clock::now() + deadlines_.body;
+  size_t dropped = 0;
+  parser.eager(true);
+  while (!parser.is_done()) {
+    error_code error;
+    const size_t filled = co_await read_piece(parser, end, error);
+    if (error) throw ClientGone{"the request's body did not arrive: " + error.message()};
+    if (intake == nullptr) {
+      dropped += filled;
+      if (dropped <= context_.settings.limits.body_bytes) continue;
+      co_return error_response({"body_too_large", "this request takes no such body", 413});
+    }
+    const std::span<const std::byte> content(piece_.data(), filled);
+    const Failure failure =
+        co_await in_pool(context_.blocking, [intake, content] { return intake->write(content); });
+    if (failure) co_return error_response(*failure);
+  }
+  co_return std::nullopt;
+}
+
+// Fills piece_ as far as the body goes.
+Task<size_t> Session::read_piece(Parser& parser, Clock::time_point end, error_code& error) {
+  piece_.resize(kPieceSize);
+  auto& body = parser.get().body();
+  body.data = piece_.data();
+  body.size = piece_.size();
+  body.more = true;
+  while (!parser.is_done() && body.size > 0 && !error) {
+    const auto patience = std::min<Clock::duration>(deadlines_.body_idle, end - Clock::now());
+    tcp().expires_after(std::max<Clock::duration>(patience, std::chrono::milliseconds(1)));
+    co_await http::async_read_some(stream_, buffer_, parser,
+                                   asio::redirect_error(asio::use_awaitable, error));
+    if (error == http::error::need_buffer) {
+      error = {};
+      break;
+    }
+  }
+  co_return piece_.size() - body.size;
+}
+
+Task<void> Session::send_continue() {
+  error_code ignored;  // whoever is gone is noticed when the body is read
+  http::response<http::empty_body> response(http::status::continue_, 11);
+  tcp().expires_after(deadlines_.response);
+  co_await http::async_write(stream_, response,
+                             asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+Task<void> Session::send(Response content, bool keep_alive) {
+  http::response<http::string_body> response(static_cast<http::status>(content.status), 11);
+  response.set(http::field::server, std::string("predictord/") + kVersion);
+  response.set(http::field::content_type, content.content_type);
+  response.set(http::field::cache_control, "no-store");
+  for (const auto& [name, value] : content.headers) response.set(name, value);
+  response.body() = std::move(content.body);
+  response.keep_alive(keep_alive);
+  response.prepare_payload();
+  error_code error;
+  tcp().expires_after(deadlines_.response);
+  co_await http::async_write(stream_, response, asio::redirect_error(asio::use_awaitable, error));
+  if (error) throw ClientGone{"the response could not be sent: " + error.message()};
+}
+
+// Drops what a refused client is still sending: closing at once would reset the connection, and the
+// client might never see the answer.
+Task<void> Session::linger() {
+  error_code error;
+  tcp().expires_after(kLinger);
+  piece_.resize(kPieceSize);
+  while (!error) {
+    co_await stream_.async_read_some(asio::buffer(piece_.data(), piece_.size()),
+                                     asio::redirect_error(asio::use_awaitable, error));
+  }
+}
+
+Task<void> Session::close() {
+  error_code ignored;
+  tcp().expires_after(kGoodbye);
+  co_await stream_.async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+}  // namespace predictor::engine

@@ -1,0 +1,47 @@
+// session.h - one client's connection: TLS, HTTP, deadlines and limits. For server.cpp only.
+//
+// Each session is one coroutine on a strand of its own. Whatever may wait for the disk or a lock
+// runs in the pool of blocking threads; the strand is free meanwhile.
+#ifndef PREDICTOR_ENGINE_SESSION_H
+#define PREDICTOR_ENGINE_SESSION_H
+
+#include <utility>  // Asio 1.74's awaitable.hpp needs it and does not include it
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "engine/api.h"
+#include "engine/settings.h"
+
+namespace predictor::engine {
+
+class Session;
+
+// What sessions share. Outlives them all.
+struct SessionContext {
+  const Settings& settings;
+  Api& api;
+  boost::asio::ssl::context& tls;
+  boost::asio::thread_pool& blocking;
+
+  // The sessions there are; each one registers itself for as long as it lives.
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::set<Session*> sessions;
+  bool is_draining = false;
+};
+
+// Takes the accepted connection over; its executor must be a strand.
+void start_session(SessionContext& context, boost::asio::ip::tcp::socket socket);
+
+// Asks every session to end: idle ones at once, the others after the request they are serving.
+void drain_sessions(SessionContext& context);
+
+}  // namespace predictor::engine
+
+#endif

@@ -1,0 +1,249 @@
+#include "engine/settings.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+#include "engine/text.h"
+
+namespace predictor::engine {
+namespace {
+
+// Returns what is allowed if the text is not.
+using Apply = std::function<std::optional<std::string>(Settings&, const std::string&)>;
+
+template <class Number>
+Apply number(Number Settings::*field, uint64_t least, uint64_t most) {
+  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
+    const auto value = parse_number(text, least, most);
+    if (!value) {
+      return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+    }
+    settings.*field = static_cast<Number>(*value);
+    return std::nullopt;
+  };
+}
+
+template <class Number>
+Apply limit(Number Limits::*field, uint64_t least, uint64_t most, uint64_t unit = 1) {
+  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
+    const auto value = parse_number(text, least, most);
+    if (!value) {
+      return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+    }
+    settings.limits.*field = static_cast<Number>(*value * unit);
+    return std::nullopt;
+  };
+}
+
+Apply seconds(Deadlines::Duration Deadlines::*field) {
+  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
+    const auto value = parse_number(text, 1, 86400);
+    if (!value) return "seconds from 1 to 86400";
+    settings.deadlines.*field = std::chrono::seconds(*value);
+    return std::nullopt;
+  };
+}
+
+template <class Text>
+Apply text(Text Settings::*field) {
+  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
+    settings.*field = text;
+    return std::nullopt;
+  };
+}
+
+Apply boolean(bool Settings::*field) {
+  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
+    if (text != "true" && text != "false") return "true or false";
+    settings.*field = text == "true";
+    return std::nullopt;
+  };
+}
+
+struct Entry {
+  SettingInfo info;
+  Apply apply;
+};
+
+const std::vector<Entry>& table() {
+  static const std::vector<Entry> entries = {
+      {{"listen", "address to listen on, HOST:PORT; port 0 takes a free one", false},
+       text(&Settings::listen)},
+      {{"data_dir", "directory for models, jobs and uploads", false}, text(&Settings::data_dir)},
+      {{"ca_dir", "directory with ca.crt, server.crt and server.key", false},
+       text(&Settings::ca_dir)},
+      {{"port_file", "file to write HOST:PORT to once listening", false},
+       text(&Settings::port_file)},
+      {{"log_file", "file to log to instead of standard error", false}, text(&Settings::log_file)},
+      {{"log_level", "debug, info, warning or error", false}, text(&Settings::log_level)},
+      {{"io_threads", "threads for connections", false}, number(&Settings::io_threads, 1, 64)},
+      {{"threads", "threads for training; 0 is one per processor", false},
+       number(&Settings::threads, 0, 1024)},
+      {{"memory", "memory in MB that training may bring the process to; 0 is no limit", false},
+       number(&Settings::memory_mb, 0, 1 << 24)},
+      {{"exit_with_stdin", "exit when standard input ends", true},
+       boolean(&Settings::exit_with_stdin)},
+      {{"limits.connections", "connections at the same time", false},
+       limit(&Limits::connections, 1, 100000)},
+      {{"limits.header_kb", "kB of a request's header", false},
+       limit(&Limits::header_bytes, 1, 1024, 1024)},
+      {{"limits.body_kb", "kB of a request's body that is no upload", false},
+       limit(&Limits::body_bytes, 1, 65536, 1024)},
+      {{"limits.upload_mb", "MB of one upload", false},
+       limit(&Limits::upload_bytes, 1, 1 << 20, 1 << 20)},
+      {{"limits.uploads", "uploads at the same time", false}, limit(&Limits::uploads, 1, 1000)},
+      {{"limits.queue", "jobs waiting", false}, limit(&Limits::queue, 1, 10000)},
+      {{"limits.finished_jobs", "finished jobs remembered per namespace", false},
+       limit(&Limits::finished_jobs, 1, 100000)},
+      {{"limits.versions", "versions kept per model", false}, limit(&Limits::versions, 1, 1000)},
+      {{"deadlines.handshake", "seconds for the TLS handshake", false},
+       seconds(&Deadlines::handshake)},
+      {{"deadlines.header", "seconds for a request's header", false}, seconds(&Deadlines::header)},
+      {{"deadlines.body_idle", "seconds between two pieces of a body", false},
+       seconds(&Deadlines::body_idle)},
+      {{"deadlines.body", "seconds for a whole body", false}, seconds(&Deadlines::body)},
+      {{"deadlines.response", "seconds for a client to take a response", false},
+       seconds(&Deadlines::response)},
+      {{"deadlines.idle", "seconds between two requests on a connection", false},
+       seconds(&Deadlines::idle)},
+      {{"deadlines.drain", "seconds for requests in flight when stopping", false},
+       seconds(&Deadlines::drain)},
+  };
+  return entries;
+}
+
+Error bad_setting(const std::string& message) { return Error{"bad_setting", message, 400}; }
+
+Failure apply_value(Settings& settings, const std::string& key, const toml::node& node) {
+  if (const auto* text = node.as_string()) return apply_setting(settings, key, text->get());
+  if (const auto* whole = node.as_integer()) {
+    return apply_setting(settings, key, std::to_string(whole->get()));
+  }
+  if (const auto* boolean = node.as_boolean()) {
+    return apply_setting(settings, key, boolean->get() ? "true" : "false");
+  }
+  return bad_setting("setting \"" + key + "\" must be a text, a whole number, true or false");
+}
+
+Failure apply_grants(Settings& settings, const toml::table& grants) {
+  for (const auto& [key, node] : grants) {
+    const std::string space(key.str());
+    if (!is_plain_name(space)) {
+      return bad_setting("namespace \"" + printable(space) +
+                         "\" must consist of letters, digits, '.', '_' and '-'");
+    }
+    const toml::array* names = node.as_array();
+    if (names == nullptr) {
+      return bad_setting("namespaces." + space + " must be a list of client names");
+    }
+    for (const toml::node& name : *names) {
+      const auto* text = name.as_string();
+      if (text == nullptr || text->get().empty()) {
+        return bad_setting("namespaces." + space + " must be a list of client names");
+      }
+      settings.grants[text->get()].insert(space);
+    }
+  }
+  return std::nullopt;
+}
+
+Failure apply_table(Settings& settings, const toml::table& content) {
+  for (const auto& [key_view, node] : content) {
+    const std::string key(key_view.str());
+    const toml::table* inner = node.as_table();
+    if (inner == nullptr) {
+      if (Failure failure = apply_value(settings, key, node)) return failure;
+    } else if (key == "namespaces") {
+      if (Failure failure = apply_grants(settings, *inner)) return failure;
+    } else {
+      for (const auto& [inner_key, value] : *inner) {
+        const std::string whole_key = key + "." + std::string(inner_key.str());
+        if (Failure failure = apply_value(settings, whole_key, value)) return failure;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+int usable_processors() {
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof(usable), &usable) != 0) return 1;
+  return std::max(1, CPU_COUNT(&usable));
+}
+
+}  // namespace
+
+std::span<const SettingInfo> all_settings() {
+  static const std::vector<SettingInfo> infos = [] {
+    std::vector<SettingInfo> list;
+    for (const Entry& entry : table()) list.push_back(entry.info);
+    return list;
+  }();
+  return infos;
+}
+
+std::string option_name(const SettingInfo& setting) {
+  std::string name = std::string("--") + setting.key;
+  for (char& c : name) {
+    if (c == '_' || c == '.') c = '-';
+  }
+  return name;
+}
+
+std::string environment_name(const SettingInfo& setting) {
+  std::string name = std::string("PREDICTORD_") + setting.key;
+  for (char& c : name) {
+    if (c == '.') c = '_';
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return name;
+}
+
+Failure apply_setting(Settings& settings, const std::string& key, const std::string& text) {
+  for (const Entry& entry : table()) {
+    if (key != entry.info.key) continue;
+    if (const auto allowed = entry.apply(settings, text)) {
+      return bad_setting("setting \"" + key + "\" must be " + *allowed + ", not \"" +
+                         printable(text) + "\"");
+    }
+    return std::nullopt;
+  }
+  return bad_setting("unknown setting \"" + printable(key) +
+                     "\"; `predictord serve --help` lists the settings");
+}
+
+Failure read_settings_file(Settings& settings, const std::filesystem::path& path) {
+  try {
+    const toml::table content = toml::parse_file(path.string());
+    if (Failure failure = apply_table(settings, content)) {
+      failure->message = path.string() + ": " + failure->message;
+      return failure;
+    }
+  } catch (const toml::parse_error& problem) {
+    return bad_setting(path.string() + ", line " +
+                       std::to_string(problem.source().begin.line) + ": " +
+                       std::string(problem.description()));
+  }
+  return std::nullopt;
+}
+
+Failure complete_settings(Settings& settings) {
+  if (settings.data_dir.empty()) {
+    return bad_setting("data_dir is not set; name a directory with --data-dir");
+  }
+  if (settings.ca_dir.empty()) {
+    return bad_setting(
+        "ca_dir is not set; name the directory with ca.crt, server.crt and server.key with "
+        "--ca-dir (certs/predictor-certs makes them)");
+  }
+  if (settings.threads == 0) settings.threads = std::min(usable_processors(), 16);
+  return std::nullopt;
+}
+
+}  // namespace predictor::engine

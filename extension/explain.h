@@ -1,0 +1,58 @@
+/*
+ * explain.h - EXPLAIN (PREDICTOR [model]): the module's entry, and what its parts share.
+ *
+ * explain.c          the option's value, the prediction of one plan, and how it is printed
+ * explain_native.c   PostgreSQL 18 and later: through the server's own EXPLAIN hooks
+ * explain_utility.c  PostgreSQL 14 to 17, which have no such hooks: runs EXPLAIN with a mark on each
+ *                    node of the plan
+ * explain_rewrite.c  PostgreSQL 14 to 17: finds the marks in EXPLAIN's output and puts our lines there
+ *
+ * Where our part stands, the same in every version and format: a node's prediction is the last of
+ * the node's own properties, before "Subplans Removed" and its children; the plan's prediction is the
+ * last property of its query, before "Execution Time". Without our part the output is exactly
+ * PostgreSQL's.
+ */
+#ifndef PREDICTOR_EXPLAIN_H
+#define PREDICTOR_EXPLAIN_H
+
+#include "postgres.h"
+
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
+#include "extension/serve.h"
+
+#define EXPLAIN_OPTION_NAME "predictor"
+
+/* Called once from _PG_init(). */
+extern void explain_init(void);
+
+/* What one EXPLAIN asks for; lives as long as the command. */
+typedef struct ExplainRequest
+{
+	const char *model;			/* NULL: the default */
+	bool		told;			/* the user knows that there is no prediction; once is enough */
+	MemoryContext context;		/* of the answers */
+} ExplainRequest;
+
+/* The model that the option names, NULL for the default; raises what a user can get wrong. */
+extern const char *explain_option_value(ParseState *pstate, DefElem *option);
+
+/* Raises the error for an option that is there twice. */
+extern void explain_option_repeated(ParseState *pstate, DefElem *option) pg_attribute_noreturn();
+
+/*
+ * Predicts a plan after standard_ExecutorStart. Reads tables, needs a snapshot. If there is no
+ * answer, returns NULL and tells the user why: a NOTICE, or a WARNING if a model was named. EXPLAIN
+ * goes on without; only predictor.predict() makes an error of it.
+ */
+extern Answer *explain_predict(ExplainRequest *request, QueryDesc *queryDesc);
+
+/* Print at es->indent. A number that is not known (NaN) is left out. */
+extern void explain_show_node(const PredictorNodePrediction *prediction, ExplainState *es);
+extern void explain_show_plan(const Answer *answer, ExplainState *es);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * extract.h - from a started plan to a record, and from a finished one to its actuals.
+ *
+ * Both walk the PlanState tree in the order in which EXPLAIN prints it (InitPlans, outer, inner,
+ * members, subplans), so node i of a record is EXPLAIN's i-th node. Partitions that were pruned at
+ * executor start are in neither.
+ */
+#ifndef PREDICTOR_EXTRACT_H
+#define PREDICTOR_EXTRACT_H
+
+#include "postgres.h"
+
+#include "executor/execdesc.h"
+#include "extension/facade.h"
+#include "extension/shared.h"
+
+/* A record and the PlanState of each node, in a memory context of the caller's. */
+typedef struct Extract
+{
+	PredictorRecord record;
+	PlanState **states;			/* node i's state; valid until ExecutorEnd */
+	int			capacity;
+} Extract;
+
+/*
+ * Builds the record of a plan after standard_ExecutorStart. Reads caches and, where they are not
+ * filled, catalogs: call it in a live transaction only. Allocates in `context` without raising when
+ * memory is short. Returns NULL when there is none, or when the plan has more than
+ * PREDICTOR_MAX_NODES nodes (*too_large tells which).
+ */
+extern Extract *extract_plan(QueryDesc *queryDesc, const HashKey *key,
+							 MemoryContext context, bool *too_large);
+
+/*
+ * Adds what was measured: reads the nodes' instrumentation, allocates nothing, reads no catalog,
+ * cannot raise. `in_error` tells that the executor was left in the middle of a node.
+ */
+extern void extract_actuals(QueryDesc *queryDesc, Extract *extract, bool in_error);
+
+#endif

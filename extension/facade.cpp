@@ -1,0 +1,141 @@
+// facade.cpp - see facade.h. C++ ends here: no exception leaves, no PostgreSQL header enters.
+#include "extension/facade.h"
+
+#include <openssl/evp.h>
+
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string_view>
+
+#include "plan/codec.h"
+#include "plan/predicate.h"
+#include "plan/predict.h"
+#include "plan/signature.h"
+
+using predictor::PredicateHasher;
+
+static_assert(sizeof(PredicateHasher) <= sizeof(PredictorPredicate));
+static_assert(alignof(PredicateHasher) <= alignof(PredictorPredicate));
+static_assert(sizeof(PredictorNodePrediction) == sizeof(predictor::NodePrediction));
+static_assert(PREDICTOR_STREAM_HEADER_SIZE == predictor::kStreamHeaderSize);
+
+struct PredictorModel {
+  predictor::Model model;
+};
+
+namespace {
+
+PredicateHasher& hasher(PredictorPredicate* p) { return *reinterpret_cast<PredicateHasher*>(p); }
+
+}  // namespace
+
+void predictor_predicate_init(PredictorPredicate* p, uint64_t k0, uint64_t k1) noexcept {
+  new (p) PredicateHasher(predictor::SipKey{k0, k1});
+}
+
+void predictor_predicate_begin(PredictorPredicate* p, unsigned role) noexcept {
+  hasher(p).begin_clause(role);
+}
+
+void predictor_predicate_end(PredictorPredicate* p) noexcept { hasher(p).end_clause(); }
+
+void predictor_predicate_text(PredictorPredicate* p, unsigned kind, const char* text) noexcept {
+  hasher(p).token(kind, text, std::strlen(text));
+}
+
+void predictor_predicate_number(PredictorPredicate* p, unsigned kind, uint64_t number) noexcept {
+  hasher(p).token(kind, number);
+}
+
+void predictor_predicate_constant(PredictorPredicate* p, const void* bytes,
+                                  size_t length) noexcept {
+  hasher(p).constant(bytes, length);
+}
+
+void predictor_predicate_result(const PredictorPredicate* p, PredictorNode* node) noexcept {
+  const auto& h = *reinterpret_cast<const PredicateHasher*>(p);
+  node->predicate = h.shape;
+  node->constants = h.constants;
+  node->clauses = static_cast<uint8_t>(h.clauses < 255 ? h.clauses : 255);
+}
+
+uint64_t predictor_identity(const char* schema, const char* name) noexcept {
+  return predictor::relation_identity(schema, name);
+}
+
+void predictor_sign(PredictorRecord* record) noexcept { predictor::sign(*record); }
+
+size_t predictor_encoded_size(int node_count) noexcept {
+  return predictor::encoded_size(node_count);
+}
+
+size_t predictor_encode(const PredictorRecord* record, void* out, size_t size) noexcept {
+  return predictor::encode_record(*record, {static_cast<std::byte*>(out), size});
+}
+
+int predictor_peek_node_count(const void* in, size_t size) noexcept {
+  return predictor::peek_node_count({static_cast<const std::byte*>(in), size});
+}
+
+int predictor_decode(const void* in, size_t size, PredictorStatement* statement,
+                     PredictorNode* nodes, int capacity, int* node_count,
+                     size_t* consumed) noexcept {
+  return static_cast<int>(predictor::decode_record({static_cast<const std::byte*>(in), size},
+                                                   *statement, nodes, capacity, *node_count,
+                                                   *consumed));
+}
+
+const char* predictor_decode_text(int status) noexcept {
+  return predictor::decode_status_text(static_cast<predictor::DecodeStatus>(status));
+}
+
+void predictor_stream_header(void* out) noexcept {
+  predictor::encode_header(static_cast<std::byte*>(out));
+}
+
+bool predictor_sha256(const void* data, size_t size, uint8_t* digest) noexcept {
+  unsigned length = 0;
+  return EVP_Digest(data, size, digest, &length, EVP_sha256(), nullptr) == 1 && length == 32;
+}
+
+PredictorModel* predictor_model_open(const void* bytes, size_t size, char* error,
+                                     size_t error_size) noexcept {
+  std::unique_ptr<PredictorModel> handle(new (std::nothrow) PredictorModel);
+  if (!handle) {
+    std::snprintf(error, error_size, "out of memory");
+    return nullptr;
+  }
+  auto status = handle->model.open({static_cast<const std::byte*>(bytes), size}, predictor_sha256);
+  if (status != predictor::BundleStatus::kOk) {
+    std::snprintf(error, error_size, "%s", predictor::bundle_status_text(status));
+    return nullptr;
+  }
+  return handle.release();
+}
+
+void predictor_model_close(PredictorModel* model) noexcept { delete model; }
+
+size_t predictor_model_workspace(const PredictorModel* model, int node_count) noexcept {
+  return model->model.workspace_size(node_count);
+}
+
+void predictor_model_predict(const PredictorModel* model, const PredictorRecord* record,
+                             void* workspace, PredictorNodePrediction* nodes,
+                             PredictorPlanPrediction* plan) noexcept {
+  predictor::PlanPrediction answer{};
+  model->model.predict(*record, workspace, reinterpret_cast<predictor::NodePrediction*>(nodes),
+                       answer);
+  plan->total_ms = answer.total_ms;
+  plan->low_ms = answer.low_ms;
+  plan->high_ms = answer.high_ms;
+  plan->rows = answer.rows;
+  plan->memory_kb = answer.memory_kb;
+  plan->source = static_cast<uint8_t>(answer.source);
+  plan->out_of_distribution = answer.out_of_distribution;
+}
+
+const char* predictor_source_text(int source) noexcept {
+  return predictor::source_text(static_cast<predictor::Source>(source));
+}

@@ -1,0 +1,120 @@
+/*
+ * functions.c - the small SQL functions: counters, flush, announce, operator names.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+#include "extension/compat.h"
+#include "extension/facade.h"
+#include "extension/shared.h"
+
+PG_FUNCTION_INFO_V1(predictor_announce);
+PG_FUNCTION_INFO_V1(predictor_counters);
+PG_FUNCTION_INFO_V1(predictor_flush);
+PG_FUNCTION_INFO_V1(predictor_operator_name_sql);
+
+#define FLUSH_TIMEOUT_MS 10000
+
+DEFINE_WAIT_EVENT(wait_event_flush, "PredictorFlush")
+
+static const char *const counter_names[COUNTER_COUNT] = {
+	[COUNTER_SEEN] = "seen",
+	[COUNTER_CAPTURED] = "captured",
+	[COUNTER_DROPPED_RATE] = "dropped_rate",
+	[COUNTER_DROPPED_BUSY] = "dropped_busy",
+	[COUNTER_DROPPED_FULL] = "dropped_ring_full",
+	[COUNTER_DROPPED_LARGE] = "dropped_too_large",
+	[COUNTER_DROPPED_MEMORY] = "dropped_no_memory",
+	[COUNTER_DROPPED_DATABASE] = "dropped_unknown_database",
+	[COUNTER_DROPPED_RECOVERY] = "dropped_in_recovery",
+	[COUNTER_DROPPED_QUEUE] = "dropped_queue_full",
+	[COUNTER_DROPPED_WORKER] = "dropped_by_worker",
+	[COUNTER_FAILED_STATEMENTS] = "failed_statements",
+	[COUNTER_TIMED_OUT] = "cancelled_statements",
+	[COUNTER_FLUSHED] = "flushed",
+	[COUNTER_FLUSHES] = "flushes",
+	[COUNTER_FLUSH_FAILURES] = "flush_failures",
+	[COUNTER_PREDICTIONS] = "predictions",
+};
+
+Datum
+predictor_counters(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	shared_require();
+	begin_set_result(fcinfo);
+	for (int i = 0; i < COUNTER_COUNT; i++)
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false, false};
+
+		values[0] = CStringGetTextDatum(counter_names[i]);
+		values[1] = Int64GetDatum((int64) pg_atomic_read_u64(&shared->counters[i]));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+predictor_flush(PG_FUNCTION_ARGS)
+{
+	HashKey		key;
+	uint64		ticket;
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FLUSH_TIMEOUT_MS);
+
+	shared_require();
+	/* introduces the database if nothing has yet */
+	(void) shared_database_key(&key, false);
+	ticket = pg_atomic_add_fetch_u64(&shared->flush_requested, 1);
+	while (pg_atomic_read_u64(&shared->flush_done) < ticket)
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			PG_RETURN_BOOL(false);
+		shared_wake_launcher();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 20, wait_event_flush());
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	PG_RETURN_BOOL(true);
+}
+
+/* Set between a call of announce() and the end of its transaction. */
+static bool announce_at_commit = false;
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	if (announce_at_commit && event == XACT_EVENT_COMMIT)
+		shared_announce_database();
+	announce_at_commit = false;
+}
+
+Datum
+predictor_announce(PG_FUNCTION_ARGS)
+{
+	static bool registered = false;
+
+	if (shared == NULL)
+		PG_RETURN_VOID();
+	if (!registered)
+		RegisterXactCallback(at_transaction_end, NULL);
+	registered = true;
+	announce_at_commit = true;
+	PG_RETURN_VOID();
+}
+
+Datum
+predictor_operator_name_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(predictor_operator_name(PG_GETARG_INT16(0))));
+}

@@ -1,0 +1,219 @@
+/*
+ * predict_functions.c - predictor.predict() and predictor.predict_total().
+ *
+ * They parse, plan and start the statement as EXPLAIN does, so that PostgreSQL itself checks the
+ * caller's rights, and run nothing of it. As with EXPLAIN, planning may evaluate functions that are
+ * immutable or stable.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/plannodes.h"
+#include "parser/parsetree.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
+
+#include "extension/compat.h"
+#include "extension/serve.h"
+
+PG_FUNCTION_INFO_V1(predictor_predict);
+PG_FUNCTION_INFO_V1(predictor_predict_total);
+
+static RawStmt *
+parse_one(const char *query)
+{
+	List	   *statements = pg_parse_query(query);
+
+	if (list_length(statements) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 statements == NIL ? errmsg("there is no statement to predict") :
+				 errmsg("only one statement can be predicted at a time")));
+	return linitial(statements);
+}
+
+static PlannedStmt *
+plan_one(const char *query)
+{
+	RawStmt    *raw = parse_one(query);
+	List	   *queries;
+
+#if PG_VERSION_NUM >= 150000
+	queries = pg_analyze_and_rewrite_fixedparams(raw, query, NULL, 0, NULL);
+#else
+	queries = pg_analyze_and_rewrite(raw, query, NULL, 0, NULL);
+#endif
+	if (list_length(queries) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a statement that rules rewrite into several cannot be predicted")));
+	if (linitial_node(Query, queries)->commandType == CMD_UTILITY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a utility statement has no plan to predict"),
+				 errhint("Give a SELECT, INSERT, UPDATE, DELETE or MERGE.")));
+	return pg_plan_query(linitial(queries), query, CURSOR_OPT_PARALLEL_OK, NULL);
+}
+
+/* Starts the statement as EXPLAIN does. The caller ends it with end_query(). */
+static QueryDesc *
+start_query(const char *query)
+{
+	PlannedStmt *plan = plan_one(query);
+	QueryDesc  *queryDesc;
+
+	PushCopiedSnapshot(GetActiveSnapshot());
+	UpdateActiveSnapshotCommandId();
+	queryDesc = CreateQueryDesc(plan, query, GetActiveSnapshot(), InvalidSnapshot,
+								None_Receiver, NULL, NULL, 0);
+	ExecutorStart(queryDesc, EXEC_FLAG_EXPLAIN_ONLY);
+	return queryDesc;
+}
+
+static void
+end_query(QueryDesc *queryDesc)
+{
+	ExecutorEnd(queryDesc);
+	FreeQueryDesc(queryDesc);
+	PopActiveSnapshot();
+}
+
+/* The answer for the statement in argument 0 by the model in argument 1. */
+static Answer *
+predict_arguments(FunctionCallInfo fcinfo, QueryDesc **queryDesc)
+{
+	const ServedModel *model;
+	const char *problem;
+	const char *hint;
+	Answer	   *answer;
+
+	shared_require();
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the statement to predict must not be null")));
+	model = serve_model(PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)), &problem, &hint);
+	if (model == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("%s", problem), hint ? errhint("%s", hint) : 0));
+	*queryDesc = start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	answer = serve_predict(model, *queryDesc, CurrentMemoryContext, &problem);
+	if (answer == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the statement cannot be predicted: %s", problem)));
+	return answer;
+}
+
+static Datum
+number_or_null(double number, bool *isnull)
+{
+	*isnull = isnan(number);
+	return Float8GetDatum(number);
+}
+
+/* The name that EXPLAIN would give the node's relation, or NULL. */
+static const char *
+relation_name(PlanState *state, QueryDesc *queryDesc)
+{
+	Index		target = 0;
+	RangeTblEntry *rte;
+
+	switch (nodeTag(state->plan))
+	{
+		case T_SeqScan:
+		case T_SampleScan:
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapHeapScan:
+		case T_TidScan:
+		case T_TidRangeScan:
+		case T_ForeignScan:
+		case T_CustomScan:
+			target = ((Scan *) state->plan)->scanrelid;
+			break;
+		case T_ModifyTable:
+			target = ((ModifyTable *) state->plan)->nominalRelation;
+			break;
+		default:
+			break;
+	}
+	if (target == 0)
+		return NULL;
+	rte = rt_fetch(target, queryDesc->plannedstmt->rtable);
+	return rte->rtekind == RTE_RELATION ? get_rel_name(rte->relid) : NULL;
+}
+
+static void
+put_node(Answer *answer, int i, QueryDesc *queryDesc, TupleDesc tupdesc, Tuplestorestate *store)
+{
+	PredictorNode *node = &answer->extract->record.nodes[i];
+	PredictorNodePrediction *p = &answer->nodes[i];
+	const char *relation = relation_name(answer->extract->states[i], queryDesc);
+	Datum		values[12];
+	bool		nulls[12] = {0};
+
+	values[0] = Int32GetDatum(i);
+	values[1] = Int32GetDatum(node->parent);
+	nulls[1] = node->parent < 0;
+	values[2] = CStringGetTextDatum(predictor_operator_name(node->op));
+	nulls[3] = relation == NULL;
+	values[3] = relation ? CStringGetTextDatum(relation) : (Datum) 0;
+	values[4] = number_or_null(p->startup_ms, &nulls[4]);
+	values[5] = number_or_null(p->total_ms, &nulls[5]);
+	values[6] = number_or_null(p->low_ms, &nulls[6]);
+	values[7] = number_or_null(p->high_ms, &nulls[7]);
+	values[8] = number_or_null(p->rows, &nulls[8]);
+	values[9] = number_or_null(p->loops, &nulls[9]);
+	values[10] = number_or_null(p->memory_kb, &nulls[10]);
+	values[11] = CStringGetTextDatum(predictor_source_text(answer->plan.source));
+	tuplestore_putvalues(store, tupdesc, values, nulls);
+}
+
+Datum
+predictor_predict(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	QueryDesc  *queryDesc;
+	Answer	   *answer;
+
+	begin_set_result(fcinfo);
+	answer = predict_arguments(fcinfo, &queryDesc);
+	for (int i = 0; i < answer->node_count; i++)
+		put_node(answer, i, queryDesc, result->setDesc, result->setResult);
+	end_query(queryDesc);
+	return (Datum) 0;
+}
+
+Datum
+predictor_predict_total(PG_FUNCTION_ARGS)
+{
+	QueryDesc  *queryDesc;
+	Answer	   *answer = predict_arguments(fcinfo, &queryDesc);
+	TupleDesc	tupdesc;
+	Datum		values[9];
+	bool		nulls[9] = {0};
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = number_or_null(answer->plan.total_ms, &nulls[0]);
+	values[1] = number_or_null(answer->plan.low_ms, &nulls[1]);
+	values[2] = number_or_null(answer->plan.high_ms, &nulls[2]);
+	values[3] = number_or_null(answer->plan.rows, &nulls[3]);
+	values[4] = number_or_null(answer->plan.memory_kb, &nulls[4]);
+	values[5] = CStringGetTextDatum(predictor_source_text(answer->plan.source));
+	values[6] = NameGetDatum(&answer->model);
+	values[7] = Int32GetDatum(answer->version);
+	values[8] = BoolGetDatum(answer->plan.out_of_distribution);
+	end_query(queryDesc);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}

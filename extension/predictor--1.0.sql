@@ -1,0 +1,321 @@
+/* predictor--1.0.sql: tables are singular and internal, views are plural and for people. */
+
+\echo Use "CREATE EXTENSION predictor" to load this file. \quit
+
+REVOKE ALL ON SCHEMA predictor FROM PUBLIC;
+
+/*
+ * The key under which constants of users' statements are hashed. One row; a row that arrives later
+ * (pg_restore) takes the place of the one that CREATE EXTENSION made.
+ */
+CREATE TABLE predictor.hash_key (
+	id bigint PRIMARY KEY,
+	key bytea NOT NULL CHECK (pg_catalog.octet_length(key) = 16)
+);
+
+/* Tells the background workers, at commit, that this database has something new to look at. */
+CREATE FUNCTION predictor.announce() RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_announce';
+
+CREATE FUNCTION predictor.hash_key_replace() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	DELETE FROM predictor.hash_key;
+	PERFORM predictor.announce();
+	RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER hash_key_replace BEFORE INSERT ON predictor.hash_key
+	FOR EACH ROW EXECUTE FUNCTION predictor.hash_key_replace();
+
+INSERT INTO predictor.hash_key
+SELECT ('x' || pg_catalog.substr(pg_catalog.md5(pg_catalog.gen_random_uuid()::text), 1, 15))::pg_catalog.bit(60)::bigint,
+	   pg_catalog.substring(pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
+			|| pg_catalog.uuid_send(pg_catalog.gen_random_uuid())), 1, 16);
+
+/* One row for each plan without its constants; element i describes node i in pre-order. */
+CREATE TABLE predictor.plan (
+	signature bigint PRIMARY KEY,
+	first_seen timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	query_id bigint NOT NULL,
+	command smallint NOT NULL,
+	operator smallint[] NOT NULL,
+	parent integer[] NOT NULL,
+	relationship smallint[] NOT NULL,
+	join_type smallint[] NOT NULL,
+	strategy smallint[] NOT NULL,
+	partial_mode smallint[] NOT NULL,
+	node_command smallint[] NOT NULL,
+	clauses smallint[] NOT NULL,
+	flags integer[] NOT NULL,
+	sort_keys integer[] NOT NULL,
+	relation bigint[] NOT NULL,
+	index bigint[] NOT NULL,
+	predicate bigint[] NOT NULL
+);
+
+/*
+ * One row for each recorded execution, in a fixed set of segments that expire by TRUNCATE, the
+ * oldest first (worker/history.c).
+ */
+CREATE SEQUENCE predictor.execution_id CACHE 64;
+
+CREATE TABLE predictor.execution (
+	segment smallint NOT NULL,
+	id bigint NOT NULL,
+	signature bigint NOT NULL,
+	query_id bigint NOT NULL,
+	constants bigint NOT NULL,
+	key_id bigint NOT NULL,
+	finished_at timestamptz NOT NULL,
+	total_time float8 NOT NULL,
+	planning_time float8 NOT NULL,
+	work_mem integer NOT NULL,
+	instrumentation smallint NOT NULL,
+	flags integer NOT NULL,
+	node_constants bigint[] NOT NULL,
+	startup_cost float8[] NOT NULL,
+	total_cost float8[] NOT NULL,
+	plan_rows float8[] NOT NULL,
+	plan_width integer[] NOT NULL,
+	workers_planned integer[] NOT NULL,
+	relation_pages float8[] NOT NULL,
+	relation_tuples float8[] NOT NULL,
+	actual_flags integer[] NOT NULL,
+	actual_startup float8[] NOT NULL,
+	actual_total float8[] NOT NULL,
+	actual_rows float8[] NOT NULL,
+	actual_loops float8[] NOT NULL,
+	actual_memory float8[] NOT NULL,
+	PRIMARY KEY (id, segment)
+) PARTITION BY LIST (segment);
+
+CREATE TABLE predictor.execution_0 PARTITION OF predictor.execution FOR VALUES IN (0);
+CREATE TABLE predictor.execution_1 PARTITION OF predictor.execution FOR VALUES IN (1);
+CREATE TABLE predictor.execution_2 PARTITION OF predictor.execution FOR VALUES IN (2);
+CREATE TABLE predictor.execution_3 PARTITION OF predictor.execution FOR VALUES IN (3);
+CREATE TABLE predictor.execution_4 PARTITION OF predictor.execution FOR VALUES IN (4);
+CREATE TABLE predictor.execution_5 PARTITION OF predictor.execution FOR VALUES IN (5);
+CREATE TABLE predictor.execution_6 PARTITION OF predictor.execution FOR VALUES IN (6);
+CREATE TABLE predictor.execution_7 PARTITION OF predictor.execution FOR VALUES IN (7);
+
+/* Which segment is being filled, and with how many records. One row. */
+CREATE TABLE predictor.history_segment (
+	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	current smallint NOT NULL DEFAULT 0,
+	records bigint NOT NULL DEFAULT 0
+);
+INSERT INTO predictor.history_segment DEFAULT VALUES;
+
+CREATE TABLE predictor.model (
+	name name PRIMARY KEY,
+	uuid uuid NOT NULL UNIQUE DEFAULT pg_catalog.gen_random_uuid(),
+	template text NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	active_version integer
+);
+
+CREATE TABLE predictor.model_version (
+	model uuid NOT NULL REFERENCES predictor.model (uuid) ON DELETE CASCADE,
+	version integer NOT NULL,
+	job uuid NOT NULL UNIQUE,
+	trained_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	plans bigint NOT NULL,
+	skipped bigint NOT NULL,
+	epochs integer NOT NULL,
+	train_seconds float8 NOT NULL,
+	device text NOT NULL,
+	validation jsonb,
+	baseline jsonb,
+	coverage float8,
+	key_id bigint NOT NULL,
+	sha256 bytea NOT NULL,
+	bundle bytea NOT NULL,
+	PRIMARY KEY (model, version)
+);
+ALTER TABLE predictor.model_version ALTER COLUMN bundle SET STORAGE EXTERNAL;
+
+CREATE TABLE predictor.training_job (
+	job uuid PRIMARY KEY,
+	model uuid NOT NULL,
+	model_name name NOT NULL,
+	requested_by name NOT NULL,
+	requested_at timestamptz NOT NULL,
+	started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	finished_at timestamptz,
+	state text NOT NULL CHECK (state = ANY ('{running,done,failed,cancelled}'::text[])),
+	engine text,
+	version integer,
+	plans bigint,
+	promoted boolean,
+	error text
+);
+
+SELECT pg_catalog.pg_extension_config_dump('predictor.hash_key', '');
+SELECT pg_catalog.pg_extension_config_dump('predictor.model', '');
+SELECT pg_catalog.pg_extension_config_dump('predictor.model_version', '');
+
+/* models */
+
+CREATE FUNCTION predictor.create_model(model name, template text DEFAULT 'tree') RETURNS uuid
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	made uuid;
+BEGIN
+	IF model IS NULL OR model = '' THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'a model needs a name';
+	END IF;
+	IF template IS NULL OR template <> 'tree' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('template "%s" does not exist', template),
+			HINT = 'The templates are: tree.';
+	END IF;
+	INSERT INTO predictor.model (name, template) VALUES (model, template)
+		ON CONFLICT (name) DO NOTHING RETURNING uuid INTO made;
+	IF made IS NULL THEN
+		RAISE duplicate_object USING MESSAGE = format('model "%s" already exists', model);
+	END IF;
+	RETURN made;
+END
+$$;
+
+CREATE FUNCTION predictor.drop_model(model name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	DELETE FROM predictor.model m WHERE m.name = model;
+	IF NOT FOUND THEN
+		RAISE undefined_object USING
+			MESSAGE = format('model "%s" does not exist', model),
+			HINT = 'predictor.models lists the models of this database.';
+	END IF;
+END
+$$;
+
+CREATE FUNCTION predictor.activate(model name, version integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM 1 FROM predictor.model_version v JOIN predictor.model m ON m.uuid = v.model
+		WHERE m.name = activate.model AND v.version = activate.version;
+	IF NOT FOUND THEN
+		RAISE undefined_object USING
+			MESSAGE = format('model "%s" has no version %s', model, version),
+			HINT = 'predictor.model_versions lists what there is.';
+	END IF;
+	UPDATE predictor.model m SET active_version = activate.version WHERE m.name = activate.model;
+END
+$$;
+
+/* training */
+
+CREATE FUNCTION predictor.train(
+	model name, wait boolean DEFAULT true, promote boolean DEFAULT true,
+	OUT job uuid, OUT state text, OUT version integer, OUT plans bigint, OUT promoted boolean,
+	OUT validation jsonb, OUT baseline jsonb, OUT coverage float8, OUT seconds float8)
+RETURNS record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_train';
+
+CREATE FUNCTION predictor.cancel_training(job uuid) RETURNS boolean
+LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'predictor_cancel_training';
+
+CREATE FUNCTION predictor.training_progress(
+	OUT job uuid, OUT database oid, OUT model name, OUT state text, OUT phase text,
+	OUT epoch integer, OUT max_epochs integer, OUT loss float8, OUT validation_q50 float8,
+	OUT eta_seconds float8)
+RETURNS SETOF record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_training_progress';
+
+/* prediction */
+
+CREATE FUNCTION predictor.predict(
+	query text, model name DEFAULT NULL,
+	OUT path integer, OUT parent integer, OUT node text, OUT relation text,
+	OUT startup_ms float8, OUT total_ms float8, OUT low_ms float8, OUT high_ms float8,
+	OUT rows float8, OUT loops float8, OUT memory_kb float8, OUT source text)
+RETURNS SETOF record LANGUAGE C VOLATILE CALLED ON NULL INPUT
+AS 'MODULE_PATHNAME', 'predictor_predict';
+
+CREATE FUNCTION predictor.predict_total(
+	query text, model name DEFAULT NULL,
+	OUT total_ms float8, OUT low_ms float8, OUT high_ms float8, OUT rows float8,
+	OUT memory_kb float8, OUT source text, OUT model_name name, OUT version integer,
+	OUT out_of_distribution boolean)
+RETURNS record LANGUAGE C VOLATILE CALLED ON NULL INPUT
+AS 'MODULE_PATHNAME', 'predictor_predict_total';
+
+/* operation */
+
+CREATE FUNCTION predictor.flush() RETURNS boolean
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_flush';
+COMMENT ON FUNCTION predictor.flush() IS
+	'waits until what was captured so far is stored; false if that took more than ten seconds';
+
+CREATE FUNCTION predictor.counters(OUT name text, OUT value bigint) RETURNS SETOF record
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_counters';
+
+CREATE FUNCTION predictor.engine_state(
+	OUT url text, OUT embedded boolean, OUT state text, OUT pid integer, OUT error text)
+RETURNS record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_engine_state';
+
+CREATE FUNCTION predictor.operator_name(operator smallint) RETURNS text
+LANGUAGE C IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'predictor_operator_name_sql';
+
+/* views */
+
+CREATE VIEW predictor.models AS
+	SELECT m.name, m.template, m.created_at, m.active_version, v.trained_at,
+		(SELECT pg_catalog.count(*) FROM predictor.model_version c WHERE c.model = m.uuid) AS versions
+	FROM predictor.model m
+	LEFT JOIN predictor.model_version v ON v.model = m.uuid AND v.version = m.active_version;
+
+CREATE VIEW predictor.model_versions AS
+	SELECT m.name AS model, v.version, v.version = m.active_version AS active, v.job, v.trained_at,
+		v.plans, v.skipped, v.epochs, v.train_seconds, v.device, v.validation, v.baseline,
+		v.coverage, pg_catalog.octet_length(v.bundle) AS bundle_bytes,
+		pg_catalog.encode(v.sha256, 'hex') AS sha256
+	FROM predictor.model_version v JOIN predictor.model m ON m.uuid = v.model;
+
+CREATE VIEW predictor.training_jobs AS
+	SELECT t.job, t.model_name AS model, t.requested_by, t.requested_at, t.started_at,
+		t.finished_at, t.state, p.phase, p.epoch, p.max_epochs, p.loss, p.validation_q50,
+		p.eta_seconds, t.engine, t.version, t.plans, t.promoted, t.error
+	FROM predictor.training_job t
+	LEFT JOIN predictor.training_progress() p ON p.job = t.job AND t.state = 'running';
+
+CREATE VIEW predictor.executions AS
+	SELECT e.id, e.finished_at, e.query_id, e.signature, e.constants,
+		CASE WHEN e.flags & 1 = 0 THEN e.total_time END AS total_ms,
+		e.flags & 1 <> 0 AS timed_out,
+		NULLIF(e.planning_time, 'NaN') AS planning_ms,
+		(ARRAY['none', 'rows', 'timers'])[e.instrumentation + 1] AS instrumentation,
+		e.total_cost[1] AS total_cost, e.plan_rows[1] AS plan_rows,
+		CASE WHEN e.actual_flags[1] & 512 <> 0 THEN e.actual_rows[1] END AS actual_rows,
+		pg_catalog.cardinality(e.total_cost) AS nodes
+	FROM predictor.execution e;
+
+CREATE VIEW predictor.plan_nodes AS
+	SELECT e.id AS execution, n.i - 1 AS node, NULLIF(p.parent[n.i], -1) AS parent,
+		predictor.operator_name(p.operator[n.i]) AS operator,
+		e.startup_cost[n.i] AS startup_cost, e.total_cost[n.i] AS total_cost,
+		e.plan_rows[n.i] AS plan_rows, e.plan_width[n.i] AS plan_width,
+		NULLIF(e.actual_startup[n.i], 'NaN') AS actual_startup_ms,
+		NULLIF(e.actual_total[n.i], 'NaN') AS actual_total_ms,
+		NULLIF(e.actual_rows[n.i], 'NaN') AS actual_rows,
+		NULLIF(e.actual_loops[n.i], 'NaN') AS actual_loops,
+		NULLIF(e.actual_memory[n.i], 'NaN') AS actual_memory_kb
+	FROM predictor.execution e JOIN predictor.plan p USING (signature),
+		pg_catalog.generate_subscripts(p.operator, 1) AS n (i);
+
+CREATE VIEW predictor.stat AS SELECT * FROM predictor.counters();
+
+CREATE VIEW predictor.engine AS SELECT * FROM predictor.engine_state();
+
+/* PUBLIC gets nothing, pg_monitor reads. */
+
+REVOKE ALL ON ALL TABLES IN SCHEMA predictor FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA predictor FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA predictor FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA predictor TO pg_monitor;
+GRANT SELECT ON predictor.models, predictor.model_versions, predictor.training_jobs,
+	predictor.executions, predictor.plan_nodes, predictor.stat, predictor.engine TO pg_monitor;
+GRANT EXECUTE ON FUNCTION predictor.training_progress(), predictor.counters(),
+	predictor.engine_state(), predictor.operator_name(smallint) TO pg_monitor;

@@ -1,0 +1,47 @@
+/*
+ * ring.h - captured records on their way from backends to the launcher.
+ *
+ * A few byte rings, each under its own lock. Producers take a lock conditionally, try the next ring
+ * when it is taken, and give up rather than wait; a full ring drops the record. The launcher is the
+ * only consumer and copies out at most a bounded number of bytes at a time.
+ */
+#ifndef PREDICTOR_RING_H
+#define PREDICTOR_RING_H
+
+#include "postgres.h"
+
+#include "storage/lwlock.h"
+
+#define RING_PARTITIONS 4
+
+typedef enum RingResult
+{
+	RING_OK,
+	RING_BUSY,					/* all locks taken */
+	RING_FULL,
+	RING_TOO_LARGE				/* would not fit into an empty ring */
+} RingResult;
+
+/* Stands before each record; the record follows, padded to MAXALIGN. */
+typedef struct RingHeader
+{
+	uint32		length;			/* of the record, without header and padding */
+	Oid			database;
+	uint64		reserved;
+} RingHeader;
+
+extern Size ring_shmem_size(void);
+extern void ring_shmem_init(LWLockPadded *locks);
+
+extern RingResult ring_put(Oid database, const void *record, uint32 length);
+
+/*
+ * Moves whole records, headers included, from one ring into `out`. Returns the bytes written; 0
+ * when the ring is empty. `size` must be at least ring_record_limit().
+ */
+extern Size ring_take(int partition, char *out, Size size);
+
+/* Largest record with header that any ring can hold. */
+extern Size ring_record_limit(void);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * settings.c - the GUCs.
+ *
+ * What reaches the network or the disk can be set in files only; what changes what is captured is
+ * the superuser's; the choice of a model is everyone's.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "extension/settings.h"
+
+bool		predictor_enabled = true;
+int			predictor_capture = CAPTURE_OPERATORS;
+int			predictor_track = TRACK_TOP;
+double		predictor_operator_sample_rate = 0.01;
+double		predictor_min_duration = 0;
+int			predictor_max_captures_per_second = 100;
+int			predictor_ring_size = 4096;
+int			predictor_queue_size = 16384;
+int			predictor_max_workers = 2;
+int			predictor_flush_interval = 2000;
+int			predictor_max_history = 200000;
+int			predictor_training_plans = 50000;
+char	   *predictor_default_model = NULL;
+char	   *predictor_engine_url = NULL;
+char	   *predictor_engine_program = NULL;
+char	   *predictor_ssl_ca_file = NULL;
+char	   *predictor_ssl_cert_file = NULL;
+char	   *predictor_ssl_key_file = NULL;
+int			predictor_connect_timeout = 2000;
+int			predictor_engine_idle_timeout = 60;
+int			predictor_engine_threads = 1;
+int			predictor_engine_memory = 2048;
+
+static const struct config_enum_entry capture_levels[] = {
+	{"off", CAPTURE_OFF, false},
+	{"statement", CAPTURE_STATEMENT, false},
+	{"rows", CAPTURE_ROWS, false},
+	{"operators", CAPTURE_OPERATORS, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry track_levels[] = {
+	{"top", TRACK_TOP, false},
+	{"all", TRACK_ALL, false},
+	{NULL, 0, false}
+};
+
+static void
+define_capture_settings(void)
+{
+	DefineCustomBoolVariable("predictor.enabled",
+							 "Turns everything Predictor does in this session on or off.",
+							 NULL, &predictor_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("predictor.capture",
+							 "How much is recorded of statements.",
+							 "\"operators\" adds times of each plan node to the sampled ones.",
+							 &predictor_capture, CAPTURE_OPERATORS, capture_levels,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("predictor.track",
+							 "Whether statements inside functions are recorded too.",
+							 NULL, &predictor_track, TRACK_TOP, track_levels,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("predictor.operator_sample_rate",
+							 "Share of the recorded statements whose plan nodes are measured.",
+							 "Timers slow down what they measure; 0.01 is not noticed.",
+							 &predictor_operator_sample_rate, 0.01, 0, 1,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("predictor.min_duration",
+							 "Statements shorter than this are not recorded.",
+							 NULL, &predictor_min_duration, 0, 0, INT_MAX,
+							 PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.max_captures_per_second",
+							"Most statements that the whole server records in a second.",
+							NULL, &predictor_max_captures_per_second, 100, 0, 1000000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.flush_interval",
+							"Longest time that a record waits before a worker stores it.",
+							NULL, &predictor_flush_interval, 2000, 10, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.max_workers",
+							"Most workers that store records or train at one time.",
+							NULL, &predictor_max_workers, 2, 1, 64,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.queue_size",
+							"Memory for records that wait for a worker.",
+							NULL, &predictor_queue_size, 16384, 1024, 1048576,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.max_history",
+							"About how many records each database keeps.",
+							NULL, &predictor_max_history, 200000, 1000, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("predictor.ring_size",
+								"Shared memory for records on their way to the launcher.",
+								NULL, &predictor_ring_size, 4096, 256, 1048576,
+								PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+}
+
+static void
+define_path(const char *name, const char *description, char **variable, const char *value)
+{
+	DefineCustomStringVariable(name, description, NULL, variable, value,
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+}
+
+static void
+define_engine_settings(void)
+{
+	DefineCustomIntVariable("predictor.training_plans",
+							"Most records that one training reads, the newest first.",
+							NULL, &predictor_training_plans, 50000, 10, 10000000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_path("predictor.engine_url",
+				"Where the engine listens; empty: the server starts one itself when it trains.",
+				&predictor_engine_url, "");
+	define_path("predictor.engine_program",
+				"The engine's program; empty: predictord beside the server's own programs.",
+				&predictor_engine_program, "");
+	define_path("predictor.ssl_ca_file",
+				"Certificate authority that the engine's certificate must come from.",
+				&predictor_ssl_ca_file, "predictor/ca.crt");
+	define_path("predictor.ssl_cert_file",
+				"Certificate that this server shows to the engine.",
+				&predictor_ssl_cert_file, "predictor/client.crt");
+	define_path("predictor.ssl_key_file",
+				"Private key of predictor.ssl_cert_file.",
+				&predictor_ssl_key_file, "predictor/client.key");
+	DefineCustomIntVariable("predictor.connect_timeout",
+							"Longest time to wait for a connection to the engine.",
+							NULL, &predictor_connect_timeout, 2000, 10, 600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.engine_idle_timeout",
+							"How long the server's own engine stays after its last work.",
+							NULL, &predictor_engine_idle_timeout, 60, 1, 86400,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.engine_threads",
+							"Threads with which the server's own engine trains.",
+							NULL, &predictor_engine_threads, 1, 1, 256,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.engine_memory",
+							"Most memory that the server's own engine may use.",
+							NULL, &predictor_engine_memory, 2048, 512, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
+}
+
+void
+settings_define(void)
+{
+	define_capture_settings();
+	define_engine_settings();
+	DefineCustomStringVariable("predictor.default_model",
+							   "Model that answers where none is named.",
+							   "Empty: the only model of the database, if there is just one.",
+							   &predictor_default_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
+#if PG_VERSION_NUM >= 150000
+	MarkGUCPrefixReserved("predictor");
+#else
+	EmitWarningsOnPlaceholders("predictor");
+#endif
+}

@@ -1,0 +1,49 @@
+/*
+ * settings.h - the GUCs; their documentation is in settings.c and docs/settings.md.
+ */
+#ifndef PREDICTOR_SETTINGS_H
+#define PREDICTOR_SETTINGS_H
+
+#include "postgres.h"
+
+typedef enum CaptureLevel
+{
+	CAPTURE_OFF,
+	CAPTURE_STATEMENT,			/* plans and total times */
+	CAPTURE_ROWS,				/* and, for sampled statements, rows of each node */
+	CAPTURE_OPERATORS			/* and, for sampled statements, times of each node */
+} CaptureLevel;
+
+typedef enum TrackLevel
+{
+	TRACK_TOP,
+	TRACK_ALL
+} TrackLevel;
+
+extern bool predictor_enabled;
+extern int	predictor_capture;
+extern int	predictor_track;
+extern double predictor_operator_sample_rate;
+extern double predictor_min_duration;	/* ms */
+extern int	predictor_max_captures_per_second;
+extern int	predictor_ring_size;	/* kB */
+extern int	predictor_queue_size;	/* kB */
+extern int	predictor_max_workers;
+extern int	predictor_flush_interval;	/* ms */
+extern int	predictor_max_history;	/* records per database */
+extern int	predictor_training_plans;
+extern char *predictor_default_model;
+extern char *predictor_engine_url;
+extern char *predictor_engine_program;
+extern char *predictor_ssl_ca_file;
+extern char *predictor_ssl_cert_file;
+extern char *predictor_ssl_key_file;
+extern int	predictor_connect_timeout;	/* ms */
+extern int	predictor_engine_idle_timeout;	/* s */
+extern int	predictor_engine_threads;
+extern int	predictor_engine_memory;	/* MB */
+
+/* Defines them all; the ones that need shared memory only while preloading. */
+extern void settings_define(void);
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * shared.c - creates the shared state and offers its small operations; rules are in shared.h.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+#include "extension/ring.h"
+#include "extension/settings.h"
+#include "extension/shared.h"
+
+SharedState *shared = NULL;
+
+static shmem_startup_hook_type previous_startup_hook = NULL;
+#if PG_VERSION_NUM >= 150000
+static shmem_request_hook_type previous_request_hook = NULL;
+#endif
+
+#define TRANCHE_NAME "predictor"
+
+static void
+request_memory(void)
+{
+#if PG_VERSION_NUM >= 150000
+	if (previous_request_hook)
+		previous_request_hook();
+#endif
+	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)));
+	RequestAddinShmemSpace(ring_shmem_size());
+	RequestNamedLWLockTranche(TRANCHE_NAME, 1 + RING_PARTITIONS);
+}
+
+static void
+startup(void)
+{
+	bool		found;
+	SharedState *state;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	state = ShmemInitStruct("predictor state", sizeof(SharedState), &found);
+	if (!found)
+	{
+		LWLockPadded *locks = GetNamedLWLockTranche(TRANCHE_NAME);
+
+		memset(state, 0, sizeof(SharedState));
+		state->lock = &locks[0].lock;
+		for (int i = 0; i < COUNTER_COUNT; i++)
+			pg_atomic_init_u64(&state->counters[i], 0);
+		pg_atomic_init_u64(&state->rate_window, 0);
+		pg_atomic_init_u32(&state->directory_generation, 0);
+		pg_atomic_init_u64(&state->flush_requested, 0);
+		pg_atomic_init_u64(&state->flush_done, 0);
+	}
+	ring_shmem_init(GetNamedLWLockTranche(TRANCHE_NAME) + 1);
+	LWLockRelease(AddinShmemInitLock);
+	shared = state;
+}
+
+void
+shared_request(void)
+{
+#if PG_VERSION_NUM >= 150000
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_memory;
+#else
+	request_memory();
+#endif
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
+
+void
+shared_require(void)
+{
+	if (shared == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("predictor was not loaded when the server started"),
+				 errhint("Put shared_preload_libraries = 'predictor' into postgresql.conf "
+						 "(append it if others are there) and restart the server.")));
+}
+
+void
+shared_count(Counter counter)
+{
+	pg_atomic_fetch_add_u64(&shared->counters[counter], 1);
+}
+
+static DatabaseEntry *
+find_database(Oid database)
+{
+	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
+		if (shared->databases[i].state != DATABASE_FREE && shared->databases[i].oid == database)
+			return &shared->databases[i];
+	return NULL;
+}
+
+/* A new entry in state UNKNOWN, or NULL when the directory is full. Needs the lock exclusively. */
+static DatabaseEntry *
+add_database(Oid database)
+{
+	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
+	{
+		DatabaseEntry *entry = &shared->databases[i];
+
+		if (entry->state != DATABASE_FREE)
+			continue;
+		memset(entry, 0, sizeof(*entry));
+		entry->oid = database;
+		entry->state = DATABASE_UNKNOWN;
+		return entry;
+	}
+	return NULL;
+}
+
+/* Announces the current database if it is not known. */
+static void
+introduce_database(bool conditional)
+{
+	if (conditional)
+	{
+		if (!LWLockConditionalAcquire(shared->lock, LW_EXCLUSIVE))
+			return;
+	}
+	else
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (find_database(MyDatabaseId) == NULL)
+		add_database(MyDatabaseId);
+	LWLockRelease(shared->lock);
+	shared_wake_launcher();
+}
+
+bool
+shared_database_key(HashKey *key, bool conditional)
+{
+	static uint32 cached_generation;
+	static DatabaseEntry cached;	/* state FREE: nothing cached */
+	DatabaseEntry *entry;
+	uint32		generation = pg_atomic_read_u32(&shared->directory_generation);
+
+	if (cached.state == DATABASE_FREE || cached_generation != generation)
+	{
+		if (conditional)
+		{
+			if (!LWLockConditionalAcquire(shared->lock, LW_SHARED))
+				return false;
+		}
+		else
+			LWLockAcquire(shared->lock, LW_SHARED);
+		entry = find_database(MyDatabaseId);
+		if (entry != NULL)
+			cached = *entry;
+		else
+			cached.state = DATABASE_FREE;
+		LWLockRelease(shared->lock);
+		cached_generation = generation;
+	}
+	if (cached.state == DATABASE_FREE)
+		introduce_database(conditional);
+	*key = cached.key;
+	return cached.state == DATABASE_READY;
+}
+
+static void
+set_database(Oid database, DatabaseState state, const HashKey *key)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = find_database(database);
+	if (entry == NULL)
+		entry = add_database(database);
+	if (entry != NULL)
+	{
+		entry->state = state;
+		if (key != NULL)
+			entry->key = *key;
+		else
+			memset(&entry->key, 0, sizeof(HashKey));
+		entry->looked_at = GetCurrentTimestamp();
+	}
+	LWLockRelease(shared->lock);
+	pg_atomic_fetch_add_u32(&shared->directory_generation, 1);
+}
+
+void
+shared_announce_database(void)
+{
+	set_database(MyDatabaseId, DATABASE_UNKNOWN, NULL);
+	shared_wake_launcher();
+}
+
+void
+shared_publish_database(Oid database, DatabaseState state, const HashKey *key)
+{
+	set_database(database, state, key);
+}
+
+void
+shared_wake_launcher(void)
+{
+	Latch	   *latch = shared->launcher_latch;
+
+	if (latch != NULL)
+		SetLatch(latch);
+}
+
+bool
+shared_admit_capture(void)
+{
+	/* The upper half is the second, the lower half counts; a later second starts a new count. */
+	uint64		second = (uint64) (GetCurrentTimestamp() / USECS_PER_SEC) & 0xffffffff;
+	uint64		window = pg_atomic_read_u64(&shared->rate_window);
+
+	for (;;)
+	{
+		uint64		next;
+
+		if (window >> 32 < second)
+			next = second << 32 | 1;
+		else if ((window & 0xffffffff) >= (uint64) predictor_max_captures_per_second)
+			return false;
+		else
+			next = window + 1;
+		if (pg_atomic_compare_exchange_u64(&shared->rate_window, &window, next))
+			return predictor_max_captures_per_second > 0;
+	}
+}

@@ -1,0 +1,190 @@
+/*
+ * shared.h - everything that processes share: the directory of databases, the training jobs, the
+ * embedded engine's state, and the counters. The ring of captured records is in ring.h.
+ *
+ * Locking rules:
+ *  - shared->lock protects databases[], jobs[] and keeper. Hooks take it in shared mode and only
+ *    conditionally; a hook that does not get it gives up and counts. Nobody holds it while doing
+ *    I/O, waiting, allocating, or reading catalogs.
+ *  - counters are atomics and need no lock.
+ *  - Nothing process-local is stored here. launcher_latch points into the array of PGPROCs, which
+ *    is the same in every process; setting a latch that meanwhile has another owner only wakes it.
+ */
+#ifndef PREDICTOR_SHARED_H
+#define PREDICTOR_SHARED_H
+
+#include "postgres.h"
+
+#include "port/atomics.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#define PREDICTOR_MAX_DATABASES 256
+#define PREDICTOR_MAX_JOBS 16
+#define PREDICTOR_ERROR_SIZE 512
+
+/* What is known of a database. Databases announce themselves: state UNKNOWN asks for a look. */
+typedef enum DatabaseState
+{
+	DATABASE_FREE = 0,			/* slot not used */
+	DATABASE_UNKNOWN,			/* a backend asked; the launcher will send a worker to look */
+	DATABASE_READY,				/* has the extension; key is valid */
+	DATABASE_ABSENT				/* no extension there: nothing is captured */
+} DatabaseState;
+
+typedef struct HashKey
+{
+	uint64		k0;
+	uint64		k1;
+	uint64		id;				/* which key this is; 0: none */
+} HashKey;
+
+typedef struct DatabaseEntry
+{
+	Oid			oid;
+	DatabaseState state;
+	HashKey		key;
+	TimestampTz looked_at;		/* when a worker last looked */
+} DatabaseEntry;
+
+typedef enum JobState
+{
+	JOB_FREE = 0,
+	JOB_REQUESTED,				/* train() waits for the launcher to start a trainer */
+	JOB_RUNNING,				/* a trainer works on it */
+	JOB_DONE,
+	JOB_FAILED,
+	JOB_CANCELLED
+} JobState;
+
+/*
+ * A training in progress. The slot is filled by train(), worked on by one trainer, and freed by
+ * train() if it waits, else by the trainer at its end. Facts that must survive are in the table
+ * predictor.training_job; this is the live part.
+ */
+typedef struct TrainingJob
+{
+	JobState	state;
+	pg_uuid_t	id;
+	Oid			database;
+	Oid			user;
+	NameData	model;
+	bool		promote;
+	bool		waited_for;		/* a backend waits and will free the slot */
+	bool		cancel;			/* asked to stop */
+	TimestampTz requested_at;
+	int			trainer_pid;
+	/* progress */
+	char		phase[32];
+	int			epoch;
+	int			max_epochs;
+	double		loss;
+	double		validation_q50;
+	double		eta_seconds;
+	uint32		progress_count; /* grows with each change, so that a waiter sees news */
+	/* result */
+	int			version;
+	int64		plans;
+	bool		promoted;
+	int			sqlstate;		/* of the error, if failed */
+	char		error[PREDICTOR_ERROR_SIZE];
+	char		detail[PREDICTOR_ERROR_SIZE];
+	char		hint[PREDICTOR_ERROR_SIZE];
+} TrainingJob;
+
+typedef enum KeeperState
+{
+	KEEPER_STOPPED = 0,
+	KEEPER_STARTING,			/* the keeper runs, the engine is not yet listening */
+	KEEPER_RUNNING,				/* port and directory are valid */
+	KEEPER_FAILED				/* error says why; a new request tries again */
+} KeeperState;
+
+/* The embedded engine. wanted_until in the future makes the launcher start a keeper. */
+typedef struct Keeper
+{
+	KeeperState state;
+	TimestampTz wanted_until;
+	int			keeper_pid;
+	int			engine_pid;
+	int			port;
+	uint32		generation;		/* grows with each start of the engine */
+	char		directory[MAXPGPATH];	/* holds ca.crt, client.crt, client.key */
+	char		error[PREDICTOR_ERROR_SIZE];
+} Keeper;
+
+typedef enum Counter
+{
+	COUNTER_SEEN,				/* top-level statements that capture looked at */
+	COUNTER_CAPTURED,			/* records put into the ring */
+	COUNTER_DROPPED_RATE,		/* over max_captures_per_second */
+	COUNTER_DROPPED_BUSY,		/* a lock was taken */
+	COUNTER_DROPPED_FULL,		/* ring full */
+	COUNTER_DROPPED_LARGE,		/* more than PREDICTOR_MAX_NODES, or larger than the ring */
+	COUNTER_DROPPED_MEMORY,		/* out of memory in the backend */
+	COUNTER_DROPPED_DATABASE,	/* the database was not looked at yet */
+	COUNTER_DROPPED_RECOVERY,	/* server in recovery: nothing can be stored */
+	COUNTER_DROPPED_QUEUE,		/* launcher's queue of the database full */
+	COUNTER_DROPPED_WORKER,		/* the worker that should have stored it failed */
+	COUNTER_FAILED_STATEMENTS,	/* ended with an error: counted, not learned */
+	COUNTER_TIMED_OUT,			/* cancelled: recorded as censored */
+	COUNTER_FLUSHED,			/* records stored */
+	COUNTER_FLUSHES,			/* transactions of workers that stored records */
+	COUNTER_FLUSH_FAILURES,
+	COUNTER_PREDICTIONS,
+	COUNTER_COUNT
+} Counter;
+
+typedef struct SharedState
+{
+	LWLock	   *lock;
+	Latch	   *launcher_latch; /* of its PGPROC, in shared memory; NULL: not running */
+	pg_atomic_uint64 counters[COUNTER_COUNT];
+
+	/* max_captures_per_second: the second being counted and its captures, in one word */
+	pg_atomic_uint64 rate_window;
+
+	/* grows with each change of databases[], so that backends may cache their entry */
+	pg_atomic_uint32 directory_generation;
+
+	/* flush requests: a requester takes a ticket and waits until flush_done reaches it */
+	pg_atomic_uint64 flush_requested;
+	pg_atomic_uint64 flush_done;
+
+	DatabaseEntry databases[PREDICTOR_MAX_DATABASES];
+	TrainingJob jobs[PREDICTOR_MAX_JOBS];
+	Keeper		keeper;
+} SharedState;
+
+/* NULL when the library was not preloaded. */
+extern SharedState *shared;
+
+/* Called once from _PG_init() while shared_preload_libraries are loaded. */
+extern void shared_request(void);
+
+/* Raises 55000 with the line to put into postgresql.conf, unless the library was preloaded. */
+extern void shared_require(void);
+
+extern void shared_count(Counter counter);
+
+/*
+ * The key of the current database, if it is ready. Announces an unknown database. Cached in the
+ * backend; takes the lock only conditionally if `conditional`. Never raises.
+ */
+extern bool shared_database_key(HashKey *key, bool conditional);
+
+/* Asks for another look at the current database: its extension or its key has changed. */
+extern void shared_announce_database(void);
+
+/* What a worker found out about a database. */
+extern void shared_publish_database(Oid database, DatabaseState state, const HashKey *key);
+
+/* Wakes the launcher, if there is one. */
+extern void shared_wake_launcher(void);
+
+/* One more capture in this second? Lock-free; false: over predictor.max_captures_per_second. */
+extern bool shared_admit_capture(void);
+
+#endif

@@ -1,0 +1,73 @@
+#include "plan/calibration.h"
+
+#include <algorithm>
+
+#include "plan/bundle.h"
+#include "plan/network.h"
+
+namespace predictor {
+namespace {
+
+// A millionth of a millisecond to a year: outside, something is wrong with the model.
+constexpr double kLeastLogMs = -13.8;
+constexpr double kMostLogMs = 24.2;
+
+bool is_sane(const Blend& blend) {
+  return blend.weight >= 0 && blend.weight <= 1 && std::isfinite(blend.low_offset) &&
+         std::isfinite(blend.high_offset);
+}
+
+}  // namespace
+
+std::vector<std::byte> write_calibration(const Calibration& calibration) {
+  SectionWriter out;
+  out.put(calibration.cost.intercept);
+  out.put(calibration.cost.slope);
+  for (const Blend& blend : calibration.blend) {
+    out.put(blend.weight);
+    out.put(blend.low_offset);
+    out.put(blend.high_offset);
+  }
+  out.put(calibration.memory_operators);
+  out.put(calibration.key_id);
+  return out.take();
+}
+
+bool read_calibration(std::span<const std::byte> content, Calibration& calibration) {
+  SectionReader in(content);
+  calibration.cost.intercept = in.get<double>();
+  calibration.cost.slope = in.get<double>();
+  bool sane = std::isfinite(calibration.cost.intercept) && std::isfinite(calibration.cost.slope);
+  for (Blend& blend : calibration.blend) {
+    blend.weight = in.get<double>();
+    blend.low_offset = in.get<double>();
+    blend.high_offset = in.get<double>();
+    sane = sane && is_sane(blend);
+  }
+  calibration.memory_operators = in.get<uint64_t>();
+  calibration.key_id = in.get<uint64_t>();
+  return in.finished() && sane;
+}
+
+double planned_memory_kb(double rows, double width) {
+  constexpr double kTupleHeader = 24;  // MAXALIGN(SizeofHeapTupleHeader)
+  double kb = rows * (width + kTupleHeader) / 1024;
+  return kb > 0 ? std::min(kb, 1e12) : 0;
+}
+
+LogTime blend_log_time(const Blend& blend, double log_cost, const float* answers) {
+  double median = 0, low = 0, high = 0;
+  if (answers != nullptr && blend.weight > 0 && std::isfinite(answers[kOutTime]) &&
+      std::isfinite(answers[kOutLowSpread]) && std::isfinite(answers[kOutHighSpread])) {
+    median = blend.weight * answers[kOutTime];
+    low = median - blend.weight * softplus(answers[kOutLowSpread]);
+    high = median + blend.weight * softplus(answers[kOutHighSpread]);
+  }
+  LogTime log_time;
+  log_time.median = std::clamp(log_cost + median, kLeastLogMs, kMostLogMs);
+  log_time.low = std::clamp(log_cost + low - blend.low_offset, kLeastLogMs, log_time.median);
+  log_time.high = std::clamp(log_cost + high + blend.high_offset, log_time.median, kMostLogMs);
+  return log_time;
+}
+
+}  // namespace predictor

@@ -1,0 +1,64 @@
+// calibration.h - what turns a network's answers, or none, into times with an interval.
+#ifndef PREDICTOR_PLAN_CALIBRATION_H
+#define PREDICTOR_PLAN_CALIBRATION_H
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "plan/known.h"
+
+namespace predictor {
+
+inline constexpr uint32_t kCalibrationVersion = 1;
+
+// The planner's cost as a time: ln ms = intercept + slope * ln cost.
+struct CostModel {
+  double intercept = 0;
+  double slope = 1;
+
+  double log_ms(double cost) const {
+    constexpr double kLeastCost = 0.01, kMostCost = 1e30;
+    double bounded = cost > kLeastCost ? (cost < kMostCost ? cost : kMostCost) : kLeastCost;
+    return intercept + slope * std::log(bounded);
+  }
+};
+
+// For one familiarity: ln t = ln calibrated cost + weight * network, and how far the interval
+// reaches beyond the network's own quantiles (split conformal, after Romano, Patterson and Candes,
+// "Conformalized Quantile Regression", NeurIPS 2019).
+struct Blend {
+  double weight = 0;        // 0: the calibrated cost alone
+  double low_offset = 0;    // subtracted from the 5 % quantile of ln t
+  double high_offset = 0;   // added to the 95 % quantile of ln t
+};
+
+struct Calibration {
+  CostModel cost;
+  Blend blend[kFamiliarityCount];
+  uint64_t memory_operators = 0;  // bit per operator whose memory training has seen
+  uint64_t key_id = 0;            // key of the constants' hashes; 0: none, they are ignored
+};
+
+std::vector<std::byte> write_calibration(const Calibration& calibration);
+bool read_calibration(std::span<const std::byte> content, Calibration& calibration);
+
+// The planned memory of a node in kB: its rows, each with a tuple header.
+double planned_memory_kb(double rows, double width);
+
+// ln of a distance from the median, from a network's answer; never negative.
+inline double softplus(double x) { return x > 20 ? x : std::log1p(std::exp(x)); }
+
+// What a model answers for a plan, in ln ms.
+struct LogTime {
+  double median, low, high;
+};
+
+// `answers` is a node's row of network outputs, or null.
+LogTime blend_log_time(const Blend& blend, double log_cost, const float* answers);
+
+}  // namespace predictor
+
+#endif

@@ -1,0 +1,215 @@
+#include "plan/network.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "plan/bundle.h"
+
+// One build serves every CPU: the loader picks the widest version that this one runs.
+#if defined(__x86_64__) && defined(__gnu_linux__)
+#define PREDICTOR_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define PREDICTOR_WIDE
+#endif
+#define PREDICTOR_INLINE __attribute__((always_inline)) inline
+
+namespace predictor {
+namespace {
+
+// The compiler lowers this to what the target has: one 512-bit register, two of 256 or four of 128.
+// Passed by reference only, since its calling convention differs between targets.
+typedef float Lanes __attribute__((vector_size(kLaneCount * sizeof(float)), aligned(4), may_alias));
+
+PREDICTOR_INLINE const Lanes& lanes(const float* p) { return *reinterpret_cast<const Lanes*>(p); }
+PREDICTOR_INLINE Lanes& lanes(float* p) { return *reinterpret_cast<Lanes*>(p); }
+
+// y[0 .. kBlocks * kLaneCount) += x W for `kBlocks` blocks of columns of W.
+template <int kBlocks>
+PREDICTOR_INLINE void add_product_block(const float* x, int inputs, const float* weights,
+                                        int stride, float* y) {
+  Lanes sum[kBlocks];
+  for (int b = 0; b < kBlocks; b++) sum[b] = lanes(y + b * kLaneCount);
+  for (int i = 0; i < inputs; i++) {
+    const float* row = weights + static_cast<size_t>(i) * stride;
+    for (int b = 0; b < kBlocks; b++) sum[b] += x[i] * lanes(row + b * kLaneCount);
+  }
+  for (int b = 0; b < kBlocks; b++) lanes(y + b * kLaneCount) = sum[b];
+}
+
+// y += x W, where W is [inputs, outputs] and outputs a multiple of kLaneCount.
+PREDICTOR_INLINE void add_product(const float* x, int inputs, const float* weights, int outputs,
+                                  float* y) {
+  int column = 0;
+  for (; column + 4 * kLaneCount <= outputs; column += 4 * kLaneCount)
+    add_product_block<4>(x, inputs, weights + column, outputs, y + column);
+  for (; column < outputs; column += kLaneCount)
+    add_product_block<1>(x, inputs, weights + column, outputs, y + column);
+}
+
+PREDICTOR_INLINE void add_row(const float* row, int width, float* y) {
+  for (int j = 0; j < width; j += kLaneCount) lanes(y + j) += lanes(row + j);
+}
+
+PREDICTOR_INLINE void relu(int width, float* y) {
+  for (int j = 0; j < width; j++) y[j] = y[j] > 0 ? y[j] : 0;
+}
+
+// y = y / rms(y). Sixteen partial sums, so that every target adds in the same order.
+PREDICTOR_INLINE void normalize(int width, float* y) {
+  Lanes squares = {};
+  for (int j = 0; j < width; j += kLaneCount) squares += lanes(y + j) * lanes(y + j);
+  float sum = 0;
+  for (int lane = 0; lane < kLaneCount; lane++) sum += squares[lane];
+  float scale = 1 / std::sqrt(sum / static_cast<float>(width) + 1e-6f);
+  for (int j = 0; j < width; j += kLaneCount) lanes(y + j) *= scale;
+}
+
+struct InputLayer {
+  int hidden;
+  const float *clip_low, *clip_high, *numeric, *bias, *category;
+  const float* const* identity;
+};
+
+PREDICTOR_WIDE void run_input(const InputLayer& layer, const NodeFeatures* features,
+                              const uint32_t* rows, int nodes, float* z) {
+  for (int i = 0; i < nodes; i++) {
+    const NodeFeatures& f = features[i];
+    float* y = z + static_cast<size_t>(i) * layer.hidden;
+    float x[kNumericCount];
+    for (int k = 0; k < kNumericCount; k++)
+      x[k] = std::min(std::max(f.numeric[k], layer.clip_low[k]), layer.clip_high[k]);
+    std::memcpy(y, layer.bias, static_cast<size_t>(layer.hidden) * sizeof(float));
+    add_product(x, kNumericCount, layer.numeric, layer.hidden, y);
+    for (int c = 0; c < kCategoryCount; c++)
+      add_row(layer.category + static_cast<size_t>(f.category[c]) * layer.hidden, layer.hidden, y);
+    for (int t = 0; t < kIdentityCount; t++) {
+      uint32_t row = rows[i * kIdentityCount + t];
+      if (row != kNoIdentity)
+        add_row(layer.identity[t] + static_cast<size_t>(row) * layer.hidden, layer.hidden, y);
+    }
+  }
+}
+
+struct Recurrence {
+  int hidden;
+  const float* const* message;
+  const float *cell, *cell_bias;
+};
+
+// Children stand behind their parents, so walking backwards meets every child first. `state` holds
+// z on entry and h on return.
+PREDICTOR_WIDE void run_tree(const Recurrence& tree, const PredictorNode* plan, int nodes,
+                             float* state) {
+  const int width = tree.hidden;
+  float gate[kMaxWidth];
+  for (int i = nodes - 1; i >= 0; i--) {
+    float* v = state + static_cast<size_t>(i) * width;
+    relu(width, v);
+    std::memcpy(gate, tree.cell_bias, static_cast<size_t>(width) * sizeof(float));
+    add_product(v, width, tree.cell, width, gate);
+    relu(width, gate);
+    add_row(gate, width, v);
+    normalize(width, v);
+    if (i == 0) break;
+    float* parent = state + static_cast<size_t>(plan[i].parent) * width;
+    add_product(v, width, tree.message[child_role(plan[i].relationship)], width, parent);
+  }
+}
+
+struct Head {
+  int hidden, head_hidden;
+  const float *head, *head_bias, *output, *output_bias;
+};
+
+PREDICTOR_WIDE void run_head(const Head& head, int nodes, const float* state, float* out) {
+  float inner[kMaxWidth];
+  for (int i = 0; i < nodes; i++) {
+    std::memcpy(inner, head.head_bias, static_cast<size_t>(head.head_hidden) * sizeof(float));
+    add_product(state + static_cast<size_t>(i) * head.hidden, head.hidden, head.head,
+                head.head_hidden, inner);
+    relu(head.head_hidden, inner);
+    float* answers = out + static_cast<size_t>(i) * kLaneCount;
+    std::memcpy(answers, head.output_bias, kLaneCount * sizeof(float));
+    add_product(inner, head.head_hidden, head.output, kLaneCount, answers);
+  }
+}
+
+bool all_finite(const float* x, size_t count) {
+  if (x == nullptr) return false;
+  for (size_t i = 0; i < count; i++)
+    if (!std::isfinite(x[i])) return false;
+  return true;
+}
+
+bool is_width(uint32_t width) {
+  return width > 0 && width <= kMaxWidth && width % kLaneCount == 0;
+}
+
+}  // namespace
+
+static_assert(kOutputCount <= kLaneCount);
+
+ChildRole child_role(int relationship) {
+  if (relationship == PREDICTOR_REL_OUTER) return kOuterChild;
+  return relationship == PREDICTOR_REL_INNER ? kInnerChild : kOtherChild;
+}
+
+std::vector<std::byte> write_network(const NetworkWeights& w) {
+  SectionWriter out;
+  out.put(w.hidden);
+  out.put(w.head_hidden);
+  out.put(w.identity_rows);
+  auto put = [&out](const std::vector<float>& x) { out.put_array(std::span<const float>(x)); };
+  put(w.clip_low), put(w.clip_high), put(w.numeric), put(w.input_bias), put(w.category);
+  for (const auto& table : w.identity) put(table);
+  for (const auto& matrix : w.message) put(matrix);
+  put(w.cell), put(w.cell_bias), put(w.head), put(w.head_bias), put(w.output), put(w.output_bias);
+  return out.take();
+}
+
+bool TreeNetwork::open(std::span<const std::byte> content) {
+  SectionReader in(content);
+  uint32_t hidden = in.get<uint32_t>();
+  head_hidden_ = in.get<uint32_t>();
+  for (uint32_t& rows : identity_rows_) rows = in.get<uint32_t>();
+  if (!in.ok() || !is_width(hidden) || !is_width(head_hidden_)) return false;
+  bool finite = true;
+  auto read = [&in, &finite](uint64_t rows, uint64_t columns) {
+    const float* x = in.get_array<float>(rows * columns);
+    finite = finite && all_finite(x, rows * columns);
+    return x;
+  };
+  clip_low_ = read(1, kNumericCount);
+  clip_high_ = read(1, kNumericCount);
+  numeric_ = read(kNumericCount, hidden);
+  input_bias_ = read(1, hidden);
+  category_ = read(kCategoryRows, hidden);
+  for (int t = 0; t < kIdentityCount; t++) {
+    if (identity_rows_[t] < kFirstIdentity) return false;
+    identity_[t] = read(identity_rows_[t], hidden);
+  }
+  for (auto& matrix : message_) matrix = read(hidden, hidden);
+  cell_ = read(hidden, hidden);
+  cell_bias_ = read(1, hidden);
+  head_ = read(hidden, head_hidden_);
+  head_bias_ = read(1, head_hidden_);
+  output_ = read(head_hidden_, kLaneCount);
+  output_bias_ = read(1, kLaneCount);
+  hidden_ = in.finished() && finite ? hidden : 0;
+  return is_open();
+}
+
+size_t TreeNetwork::scratch_floats(int nodes) const { return size_t{hidden_} * nodes; }
+
+void TreeNetwork::run(const PredictorNode* plan, const NodeFeatures* features,
+                      const uint32_t* rows, int nodes, float* scratch, float* out) const {
+  const int hidden = static_cast<int>(hidden_);
+  const int head_hidden = static_cast<int>(head_hidden_);
+  run_input({hidden, clip_low_, clip_high_, numeric_, input_bias_, category_, identity_}, features,
+            rows, nodes, scratch);
+  run_tree({hidden, message_, cell_, cell_bias_}, plan, nodes, scratch);
+  run_head({hidden, head_hidden, head_, head_bias_, output_, output_bias_}, nodes, scratch, out);
+}
+
+}  // namespace predictor

@@ -1,0 +1,107 @@
+// network.h - the tree network as plain loops over a bundle's weights.
+//
+// Bottom-up over the plan, after E2E (Sun and Li, "An End-to-End Learning-based Cost Estimator",
+// VLDB 2019) and QPPNet (Marcus and Papaemmanouil, VLDB 2019), with one cell for all operators:
+//   z = b + N clip(x) + sum of category rows + sum of identity rows     input of a node
+//   u = z + sum over children of M[role] h(child)
+//   v = relu(u);  y = v + relu(v C + c);  h = y / rms(y)                state of a node
+//   o = relu(h G + g) O + p                                             answers of a node
+// engine/model/ trains it with LibTorch; a unit test holds both to the same numbers.
+//
+// How an execution was instrumented is no feature: training adds to the answers of a node what
+// instrumentation adds to its time, so that leaving that out answers for "not instrumented".
+#ifndef PREDICTOR_PLAN_NETWORK_H
+#define PREDICTOR_PLAN_NETWORK_H
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "plan/features.h"
+
+namespace predictor {
+
+inline constexpr uint32_t kNetworkVersion = 1;
+
+// Widths are multiples of this many floats, so that loops need no tail.
+inline constexpr int kLaneCount = 16;
+inline constexpr int kMaxWidth = 256;
+
+enum NetworkOutput : int {
+  kOutTime,        // ln(total time per loop / calibrated cost), median
+  kOutLowSpread,   // softplus of it is the distance from the median to the 5 % quantile
+  kOutHighSpread,  // and to the 95 % quantile
+  kOutStartup,     // startup time = total time * exp(-softplus)
+  kOutRows,        // ln((rows + 0.5) / (planned rows + 0.5))
+  kOutMemory,      // ln((kB + 1) / (planned kB + 1))
+  kOutputCount
+};
+
+enum ChildRole : int { kOuterChild, kInnerChild, kOtherChild, kRoleCount };
+
+ChildRole child_role(int relationship);
+
+// Rows of an identity's table with a fixed meaning.
+inline constexpr uint32_t kUnknownIdentity = 0;  // a hash that training has not seen
+inline constexpr uint32_t kNoIdentity = 1;       // the node has none: all zero, never added
+inline constexpr uint32_t kFirstIdentity = 2;
+
+// All matrices are stored input by output: row i holds what input i adds to each output.
+struct NetworkWeights {
+  uint32_t hidden = 0;       // width of z, u, v, y, h
+  uint32_t head_hidden = 0;  // width inside the head
+  uint32_t identity_rows[kIdentityCount] = {};
+  std::vector<float> clip_low, clip_high;          // [kNumericCount]
+  std::vector<float> numeric;                      // [kNumericCount, hidden]
+  std::vector<float> input_bias;                   // [hidden]
+  std::vector<float> category;                     // [kCategoryRows, hidden]
+  std::vector<float> identity[kIdentityCount];     // [identity_rows, hidden]
+  std::vector<float> message[kRoleCount];          // [hidden, hidden]
+  std::vector<float> cell, cell_bias;              // [hidden, hidden], [hidden]
+  std::vector<float> head, head_bias;              // [hidden, head_hidden], [head_hidden]
+  std::vector<float> output, output_bias;          // [head_hidden, kLaneCount], [kLaneCount]
+};
+
+// The content of a kTreeNetwork section. Every vector must have its size.
+std::vector<std::byte> write_network(const NetworkWeights& weights);
+
+// A view of such a section.
+class TreeNetwork {
+ public:
+  // False if a dimension is out of bounds or does not fit the content.
+  bool open(std::span<const std::byte> content);
+
+  bool is_open() const { return hidden_ > 0; }
+  uint32_t identity_rows(int table) const { return identity_rows_[table]; }
+
+  // Floats that run() needs as scratch.
+  size_t scratch_floats(int nodes) const;
+
+  // Answers of every node: out[node * kLaneCount + NetworkOutput]. `rows[node * kIdentityCount]`
+  // are rows of the identity tables, each below identity_rows().
+  void run(const PredictorNode* plan, const NodeFeatures* features, const uint32_t* rows, int nodes,
+           float* scratch, float* out) const;
+
+ private:
+  uint32_t hidden_ = 0;
+  uint32_t head_hidden_ = 0;
+  uint32_t identity_rows_[kIdentityCount] = {};
+  const float* clip_low_ = nullptr;
+  const float* clip_high_ = nullptr;
+  const float* numeric_ = nullptr;
+  const float* input_bias_ = nullptr;
+  const float* category_ = nullptr;
+  const float* identity_[kIdentityCount] = {};
+  const float* message_[kRoleCount] = {};
+  const float* cell_ = nullptr;
+  const float* cell_bias_ = nullptr;
+  const float* head_ = nullptr;
+  const float* head_bias_ = nullptr;
+  const float* output_ = nullptr;
+  const float* output_bias_ = nullptr;
+};
+
+}  // namespace predictor
+
+#endif

@@ -1,0 +1,310 @@
+#include "plan/predict.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <new>
+
+#include "plan/codec.h"
+#include "plan/features.h"
+
+namespace predictor {
+namespace {
+
+constexpr double kRowsFloor = 0.5;  // as in the labels: rows are rounded before PostgreSQL 18
+constexpr int kCanaryNodes = 256;
+constexpr double kCanaryTolerance = 1e-3;
+constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
+
+// Where the parts of a workspace lie. Everything but the answers is scratch.
+struct Workspace {
+  NodePlace* places;
+  NodeFeatures* features;
+  uint32_t* rows;
+  float* scratch;
+  float* answers;
+  size_t size;
+};
+
+constexpr size_t align16(size_t x) { return (x + 15) & ~size_t{15}; }
+
+Workspace lay_out(void* memory, int nodes, size_t scratch_floats) {
+  auto* base = static_cast<std::byte*>(memory);
+  size_t at = 0;
+  auto claim = [&at, base](size_t bytes) {
+    std::byte* part = base + at;
+    at += align16(bytes);
+    return part;
+  };
+  const auto n = static_cast<size_t>(nodes);
+  Workspace w;
+  w.places = reinterpret_cast<NodePlace*>(claim(n * sizeof(NodePlace)));
+  w.features = reinterpret_cast<NodeFeatures*>(claim(n * sizeof(NodeFeatures)));
+  w.rows = reinterpret_cast<uint32_t*>(claim(n * kIdentityCount * sizeof(uint32_t)));
+  w.scratch = reinterpret_cast<float*>(claim(scratch_floats * sizeof(float)));
+  w.answers = reinterpret_cast<float*>(claim(n * kLaneCount * sizeof(float)));
+  w.size = at;
+  return w;
+}
+
+float bounded(double x) {
+  return std::isfinite(x) ? static_cast<float>(std::clamp(x, 0.0, 1e30)) : kUnknown;
+}
+
+double planned_rows(const PredictorNode& n) { return n.plan_rows > 0 ? n.plan_rows : 0; }
+
+// A correction in log space that can neither overflow nor spread a NaN.
+double bounded_exp(double x) { return std::isfinite(x) ? std::exp(std::clamp(x, -40.0, 40.0)) : 1; }
+
+double predict_rows(const PredictorNode& n, double weight, const float* answers) {
+  double rows = planned_rows(n);
+  if (answers == nullptr || weight <= 0) return rows;
+  return std::max(0.0,
+                  (rows + kRowsFloor) * bounded_exp(weight * answers[kOutRows]) - kRowsFloor);
+}
+
+double predict_memory(const PredictorNode& n, const float* answers) {
+  double planned = planned_memory_kb(planned_rows(n), n.plan_width);
+  return std::max(0.0, (planned + 1) * bounded_exp(answers[kOutMemory]) - 1);
+}
+
+// Startup as a part of the total time: the network's answer, or the planner's.
+double startup_share(const PredictorNode& n, double weight, const float* answers) {
+  double planned = n.total_cost > 0 && n.startup_cost >= 0 ? n.startup_cost / n.total_cost : 1;
+  double log_share = std::log(std::clamp(planned, 1e-4, 1.0));
+  if (answers != nullptr && weight > 0 && std::isfinite(answers[kOutStartup]))
+    log_share = (1 - weight) * log_share - weight * softplus(answers[kOutStartup]);
+  return std::exp(log_share);
+}
+
+// Executions of each node in one process, with predicted rows in place of the planner's.
+void predict_loops(const NodePlace* places, int nodes, NodePrediction* out) {
+  out[0].loops = 1;
+  for (int i = 1; i < nodes; i++) {
+    double loops = out[places[i].loops_base].loops;
+    if (places[i].loops_rows >= 0)
+      loops *= std::max(1.0f, out[places[i].loops_rows].rows) * places[i].loops_factor;
+    else
+      loops *= places[i].loops_factor;
+    out[i].loops = bounded(std::max(1.0, loops));
+  }
+}
+
+// A node cannot take longer than its parent, whose time contains it.
+void bound_by_parent(const PredictorRecord& record, int i, NodePrediction* out) {
+  const PredictorNode& n = record.nodes[i];
+  const NodePrediction& parent =
+      out[n.relationship == PREDICTOR_REL_INITPLAN ? 0 : n.parent];
+  float limit = parent.total_ms * std::max(1.0f, parent.loops / out[i].loops);
+  if (parent.loops < out[i].loops) limit = parent.total_ms * parent.loops / out[i].loops;
+  out[i].total_ms = std::min(out[i].total_ms, limit);
+  out[i].startup_ms = std::min(out[i].startup_ms, out[i].total_ms);
+  out[i].low_ms = std::min(out[i].low_ms, out[i].total_ms);
+}
+
+bool close(double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) == std::isnan(b);
+  return std::abs(a - b) <= kCanaryTolerance * std::max(std::abs(a), std::abs(b)) + 1e-6;
+}
+
+// The numbers of an answer that a canary compares.
+constexpr int kCanaryNumbers = 4;
+void canary_numbers(const NodePrediction& p, float* numbers) {
+  numbers[0] = p.total_ms;
+  numbers[1] = p.low_ms;
+  numbers[2] = p.high_ms;
+  numbers[3] = p.rows;
+}
+
+}  // namespace
+
+const char* source_text(Source source) {
+  switch (source) {
+    case Source::kBaseline:
+      return "baseline";
+    case Source::kNetwork:
+      return "network";
+    case Source::kCache:
+      return "cache";
+  }
+  return "unknown";
+}
+
+std::vector<std::byte> write_info(const BundleInfo& info) {
+  SectionWriter out;
+  out.put(info.feature_version);
+  out.put(info.template_name);
+  out.put(info.plans);
+  out.put(info.skipped);
+  out.put(info.epochs);
+  out.put(info.seed);
+  return out.take();
+}
+
+BundleStatus Model::read_sections(std::span<const std::byte> bytes, Sha256Function sha256) {
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % 8 != 0) return BundleStatus::kNotABundle;
+  BundleStatus status = view_.open(bytes, sha256);
+  if (status != BundleStatus::kOk) return status;
+  SectionReader info(view_.section(Section::kInfo, kInfoVersion));
+  info_.feature_version = info.get<uint32_t>();
+  for (char& c : info_.template_name) c = info.get<char>();
+  info_.template_name[sizeof info_.template_name - 1] = '\0';
+  info_.plans = info.get<uint64_t>();
+  info_.skipped = info.get<uint64_t>();
+  info_.epochs = info.get<uint64_t>();
+  info_.seed = info.get<uint64_t>();
+  if (!info.finished()) return BundleStatus::kBadSection;
+  if (info_.feature_version != kFeatureVersion) return BundleStatus::kWrongFeatures;
+  if (!read_calibration(view_.section(Section::kCalibration, kCalibrationVersion), calibration_) ||
+      !known_.open(view_.section(Section::kKnown, kKnownVersion)))
+    return BundleStatus::kBadSection;
+  auto network = view_.section(Section::kTreeNetwork, kNetworkVersion);
+  if (network.empty()) return BundleStatus::kOk;  // the calibrated cost alone
+  if (!network_.open(network)) return BundleStatus::kBadSection;
+  for (int t = 0; t < kIdentityCount; t++)
+    if (known_.row_count(t) > network_.identity_rows(t)) return BundleStatus::kBadSection;
+  return BundleStatus::kOk;
+}
+
+BundleStatus Model::open(std::span<const std::byte> bytes, Sha256Function sha256) {
+  *this = Model();
+  BundleStatus status = read_sections(bytes, sha256);
+  if (status == BundleStatus::kOk && !passes_canary()) status = BundleStatus::kCanary;
+  if (status != BundleStatus::kOk) *this = Model();
+  return status;
+}
+
+BundleStatus open_without_canary(Model& model, std::span<const std::byte> bytes) {
+  model = Model();
+  return model.read_sections(bytes, nullptr);
+}
+
+size_t Model::workspace_size(int node_count) const {
+  // lay_out() only adds to the address, so any will do; an offset of 0 is a null pointer.
+  alignas(16) static std::byte origin[16];
+  return lay_out(origin, node_count, network_.scratch_floats(node_count)).size;
+}
+
+Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace) const {
+  const int nodes = record.node_count;
+  Workspace w = lay_out(workspace, nodes, network_.scratch_floats(nodes));
+  Evaluation found{};
+  found.places = w.places;
+  found.familiarity = known_.familiarity(record.statement.signature, query_key(record));
+  found.log_cost = calibration_.cost.log_ms(record.nodes[0].total_cost);
+  if (!network_.is_open()) {
+    find_places(record, w.places);
+    return found;
+  }
+  encode_features(record, w.places, w.features);
+  bool same_key =
+      calibration_.key_id != 0 && record.statement.key_id == calibration_.key_id;
+  for (int i = 0; i < nodes; i++) {
+    if (!same_key) w.features[i].identity[kConstantsIdentity] = 0;
+    for (int t = 0; t < kIdentityCount; t++)
+      w.rows[i * kIdentityCount + t] = known_.row(t, w.features[i].identity[t]);
+  }
+  network_.run(record.nodes, w.features, w.rows, nodes, w.scratch, w.answers);
+  found.answers = w.answers;
+  return found;
+}
+
+void Model::predict_nodes(const PredictorRecord& record, const Evaluation& found,
+                          NodePrediction* out) const {
+  const Blend& blend = calibration_.blend[found.familiarity];
+  for (int i = 0; i < record.node_count; i++) {
+    const PredictorNode& n = record.nodes[i];
+    const float* answers =
+        found.answers != nullptr ? found.answers + static_cast<size_t>(i) * kLaneCount : nullptr;
+    LogTime time = blend_log_time(blend, calibration_.cost.log_ms(n.total_cost), answers);
+    out[i].total_ms = bounded(std::exp(time.median));
+    out[i].low_ms = bounded(std::exp(time.low));
+    out[i].high_ms = bounded(std::exp(time.high));
+    out[i].startup_ms = bounded(out[i].total_ms * startup_share(n, blend.weight, answers));
+    out[i].rows = bounded(predict_rows(n, blend.weight, answers));
+    bool has_memory = answers != nullptr && n.op < 64 &&
+                      (calibration_.memory_operators >> n.op & 1) != 0;
+    out[i].memory_kb = has_memory ? bounded(predict_memory(n, answers)) : kUnknown;
+  }
+  predict_loops(found.places, record.node_count, out);
+  for (int i = 1; i < record.node_count; i++) bound_by_parent(record, i, out);
+  // Under a Gather every process runs the node, and EXPLAIN counts them all.
+  for (int i = 1; i < record.node_count; i++)
+    if (found.places[i].workers_above > 0)
+      out[i].loops *= static_cast<float>(found.places[i].workers_above + 1);
+}
+
+void Model::predict(const PredictorRecord& record, void* workspace, NodePrediction* out,
+                    PlanPrediction& plan) const {
+  plan = {};
+  plan.memory_kb = std::numeric_limits<double>::quiet_NaN();
+  if (record.node_count <= 0) return;
+  Evaluation found = evaluate(record, workspace);
+  predict_nodes(record, found, out);
+  plan.total_ms = out[0].total_ms;
+  plan.low_ms = out[0].low_ms;
+  plan.high_ms = out[0].high_ms;
+  plan.rows = out[0].rows;
+  for (int i = 0; i < record.node_count; i++)
+    if (!(plan.memory_kb >= out[i].memory_kb) && !std::isnan(out[i].memory_kb))
+      plan.memory_kb = out[i].memory_kb;
+  bool network = found.answers != nullptr && calibration_.blend[found.familiarity].weight > 0;
+  plan.source = network ? Source::kNetwork : Source::kBaseline;
+  plan.out_of_distribution = found.familiarity == kUnseen;
+}
+
+std::vector<std::byte> write_canary(const Model& model, const PredictorRecord& record) {
+  std::vector<std::byte> encoded(encoded_size(record.node_count));
+  if (record.node_count > kCanaryNodes || encode_record(record, encoded) == 0) return {};
+  std::vector<std::byte> workspace(model.workspace_size(record.node_count) + 16);
+  void* aligned = workspace.data();
+  size_t space = workspace.size();
+  std::align(16, workspace.size() - 16, aligned, space);
+  std::vector<NodePrediction> answers(static_cast<size_t>(record.node_count));
+  PlanPrediction plan;
+  model.predict(record, aligned, answers.data(), plan);
+  std::vector<float> numbers(answers.size() * kCanaryNumbers);
+  for (size_t i = 0; i < answers.size(); i++)
+    canary_numbers(answers[i], numbers.data() + i * kCanaryNumbers);
+  SectionWriter out;
+  out.put(static_cast<uint64_t>(encoded.size()));
+  out.put_array(std::span<const std::byte>(encoded));
+  out.put_array(std::span<const float>(numbers));
+  return out.take();
+}
+
+bool Model::passes_canary() const {
+  SectionReader in(view_.section(Section::kCanary, kCanaryVersion));
+  auto length = in.get<uint64_t>();
+  const auto* encoded = in.get_array<std::byte>(length);
+  if (!in.ok()) return false;
+  std::span<const std::byte> bytes(encoded, length);
+  int nodes = peek_node_count(bytes);
+  if (nodes <= 0 || nodes > kCanaryNodes) return false;
+  const auto* expected = in.get_array<float>(uint64_t{kCanaryNumbers} * nodes);
+  if (!in.finished()) return false;
+  // operator new aligns to 16, which is what predict() asks of its workspace.
+  std::unique_ptr<PredictorNode[]> plan(new (std::nothrow) PredictorNode[nodes]);
+  std::unique_ptr<NodePrediction[]> answers(new (std::nothrow) NodePrediction[nodes]);
+  std::unique_ptr<std::byte[]> workspace(new (std::nothrow) std::byte[workspace_size(nodes)]);
+  if (!plan || !answers || !workspace) return false;
+  PredictorRecord record{};
+  size_t consumed = 0;
+  if (decode_record(bytes, record.statement, plan.get(), nodes, record.node_count, consumed) !=
+      DecodeStatus::kOk)
+    return false;
+  record.nodes = plan.get();
+  PlanPrediction whole;
+  predict(record, workspace.get(), answers.get(), whole);
+  for (int i = 0; i < nodes; i++) {
+    float numbers[kCanaryNumbers];
+    canary_numbers(answers[i], numbers);
+    for (int k = 0; k < kCanaryNumbers; k++)
+      if (!close(numbers[k], expected[i * kCanaryNumbers + k])) return false;
+  }
+  return true;
+}
+
+}  // namespace predictor

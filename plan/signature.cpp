@@ -1,0 +1,57 @@
+#include "plan/signature.h"
+
+#include <array>
+#include <cstring>
+
+#include "plan/siphash.h"
+
+namespace predictor {
+namespace {
+
+uint64_t structure_word(const PredictorNode& n) {
+  return uint64_t{n.op} | uint64_t{n.relationship} << 16 | uint64_t{n.join_type} << 24 |
+         uint64_t{n.strategy} << 32 | uint64_t{n.partial_mode} << 40 | uint64_t{n.command} << 48 |
+         uint64_t{n.clauses} << 56;
+}
+
+// PostgreSQL's names have at most 63 bytes; what is longer comes from elsewhere and is cut.
+constexpr size_t kNameLimit = 255;
+
+}  // namespace
+
+uint64_t relation_identity(std::string_view schema, std::string_view name) {
+  std::array<char, 2 * kNameLimit + 1> text;
+  schema = schema.substr(0, kNameLimit);
+  name = name.substr(0, kNameLimit);
+  std::memcpy(text.data(), schema.data(), schema.size());
+  text[schema.size()] = '\0';
+  std::memcpy(text.data() + schema.size() + 1, name.data(), name.size());
+  uint64_t identity = siphash24(kPublicKey, text.data(), schema.size() + 1 + name.size());
+  return identity == 0 ? 1 : identity;
+}
+
+void sign(PredictorRecord& record) {
+  // A chain of keyed hashes over fixed-size blocks: needs no buffer that grows with the plan.
+  uint64_t signature = 0;
+  uint64_t constants = 0;
+  for (int i = 0; i < record.node_count; i++) {
+    const PredictorNode& n = record.nodes[i];
+    uint16_t flags = n.flags & ~PREDICTOR_NODE_ACTUAL_FLAGS;
+    uint64_t block[] = {signature,
+                        structure_word(n),
+                        uint64_t{flags} | uint64_t{n.sort_keys} << 16 |
+                            uint64_t{static_cast<uint32_t>(n.parent)} << 32,
+                        n.relation,
+                        n.index,
+                        n.predicate};
+    signature = siphash24_words(kPublicKey, block, 6);
+    if (n.constants != 0) {
+      uint64_t pair[] = {constants, n.constants, static_cast<uint64_t>(i)};
+      constants = siphash24_words(kPublicKey, pair, 3);
+    }
+  }
+  record.statement.signature = signature;
+  record.statement.constants = constants;
+}
+
+}  // namespace predictor

@@ -1,0 +1,31 @@
+/*
+ * history.h - captured records in tables: the one place that writes and reads
+ * predictor.plan and predictor.execution.
+ */
+#ifndef PREDICTOR_HISTORY_H
+#define PREDICTOR_HISTORY_H
+
+#include "postgres.h"
+
+#include "plan/plan_record.h"
+
+/*
+ * Stores one record. Inside worker_begin() .. worker_commit(). Counts into the current segment; the
+ * caller calls history_rotate() once per transaction.
+ */
+extern void history_store(const PredictorRecord *record);
+
+/* Moves on to the next segment when the current one has its share of predictor.max_history. */
+extern void history_rotate(int64 stored);
+
+/* Called for each record; false stops the reading. The record is valid during the call only. */
+typedef bool (*HistoryVisitor) (const PredictorRecord *record, void *context);
+
+/*
+ * Visits at most `limit` records with an id below *before, newest first, and lowers *before to the
+ * last id seen. Start with PG_INT64_MAX. Returns how many were visited; 0 at the end. Inside
+ * worker_begin() .. worker_commit(); a fresh transaction for each call is fine.
+ */
+extern int64 history_read(int64 *before, int limit, HistoryVisitor visit, void *context);
+
+#endif

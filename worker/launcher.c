@@ -1,0 +1,501 @@
+/*
+ * launcher.c - drains the ring and starts the other workers; its states are in README.md.
+ *
+ * It is connected to no database and holds no lock but, for moments, those of the ring and of the
+ * shared state. What waits for a worker is in its own memory, bounded by predictor.queue_size.
+ */
+#include "postgres.h"
+
+#include "lib/ilist.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "extension/compat.h"
+#include "extension/ring.h"
+#include "extension/settings.h"
+#include "extension/shared.h"
+#include "worker/launcher.h"
+#include "worker/worker.h"
+
+#define MAX_RUNNING 64
+#define FLUSH_BYTES (256 * 1024)
+#define BATCH_BYTES (1024 * 1024)
+#define KEEPER_PAUSE_MS 2000
+#define LOOK_PAUSE_MS 1000
+
+/* Records of one database that wait for a collector. */
+typedef struct Queue
+{
+	Oid			database;		/* InvalidOid: not used */
+	TimestampTz oldest;			/* when the first of them arrived */
+	uint32		records;
+	Size		bytes;
+	Size		allocated;
+	char	   *data;
+} Queue;
+
+/* A worker that the launcher started. */
+typedef struct Running
+{
+	BackgroundWorkerHandle *handle; /* NULL: not used */
+	Oid			database;		/* of a collector; InvalidOid otherwise */
+	dsm_segment *segment;		/* of a collector */
+} Running;
+
+static Queue queues[PREDICTOR_MAX_DATABASES];
+static Size queued_bytes = 0;
+static Running running[MAX_RUNNING];
+static BackgroundWorkerHandle *keeper_handle = NULL;
+static TimestampTz keeper_started = 0;
+static bool said_no_slot = false;
+static TimestampTz look_again_at = 0;	/* after a collector that could not do its work */
+static char *drain_buffer = NULL;
+
+DEFINE_WAIT_EVENT(wait_event_launcher, "PredictorLauncher")
+
+void
+launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 1;
+	snprintf(worker.bgw_library_name, BGW_MAXLEN, "predictor");
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, "predictor_launcher_main");
+	snprintf(worker.bgw_name, BGW_MAXLEN, "predictor launcher");
+	snprintf(worker.bgw_type, BGW_MAXLEN, "predictor launcher");
+	RegisterBackgroundWorker(&worker);
+}
+
+/* ---- the queues ---- */
+
+static Queue *
+queue_of(Oid database)
+{
+	Queue	   *unused = NULL;
+
+	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
+	{
+		if (queues[i].database == database)
+			return &queues[i];
+		if (unused == NULL && queues[i].database == InvalidOid)
+			unused = &queues[i];
+	}
+	if (unused != NULL)
+		unused->database = database;
+	return unused;
+}
+
+static bool
+grow_queue(Queue *queue, Size needed)
+{
+	Size		allocated = Max(queue->allocated, 16 * 1024);
+	char	   *data;
+
+	while (allocated < needed)
+		allocated *= 2;
+	if (allocated == queue->allocated)
+		return true;
+	data = MemoryContextAllocExtended(TopMemoryContext, allocated,
+									  MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+	if (data == NULL)
+		return false;
+	if (queue->data != NULL)
+	{
+		memcpy(data, queue->data, queue->bytes);
+		pfree(queue->data);
+	}
+	queue->data = data;
+	queue->allocated = allocated;
+	return true;
+}
+
+static void
+enqueue(const RingHeader *header, Size length)
+{
+	Queue	   *queue = queue_of(header->database);
+
+	if (queue == NULL ||
+		queued_bytes + length > (Size) predictor_queue_size * 1024 ||
+		!grow_queue(queue, queue->bytes + length))
+	{
+		shared_count(COUNTER_DROPPED_QUEUE);
+		return;
+	}
+	if (queue->records == 0)
+		queue->oldest = GetCurrentTimestamp();
+	memcpy(queue->data + queue->bytes, header, length);
+	queue->bytes += length;
+	queue->records++;
+	queued_bytes += length;
+}
+
+/* Takes the first `bytes` of the queue away; an empty queue gives its memory back. */
+static void
+dequeue(Queue *queue, Size bytes, uint32 records)
+{
+	memmove(queue->data, queue->data + bytes, queue->bytes - bytes);
+	queue->bytes -= bytes;
+	queue->records -= records;
+	queued_bytes -= bytes;
+	if (queue->bytes == 0)
+	{
+		pfree(queue->data);
+		memset(queue, 0, sizeof(*queue));
+	}
+}
+
+static void
+drop_queue(Queue *queue)
+{
+	pg_atomic_fetch_add_u64(&shared->counters[COUNTER_DROPPED_WORKER], queue->records);
+	if (queue->bytes > 0)
+		dequeue(queue, queue->bytes, queue->records);
+	else
+		queue->database = InvalidOid;
+}
+
+static void
+drain_ring(void)
+{
+	for (int partition = 0; partition < RING_PARTITIONS; partition++)
+	{
+		Size		taken;
+
+		while ((taken = ring_take(partition, drain_buffer, ring_record_limit())) > 0)
+		{
+			for (Size at = 0; at < taken;)
+			{
+				RingHeader *header = (RingHeader *) (drain_buffer + at);
+				Size		length = sizeof(RingHeader) + MAXALIGN(header->length);
+
+				enqueue(header, length);
+				at += length;
+			}
+		}
+	}
+}
+
+/* ---- workers ---- */
+
+static bool
+start_worker(const char *function, const char *name, Datum argument, int flags,
+			 BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = flags;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	snprintf(worker.bgw_library_name, BGW_MAXLEN, "predictor");
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, "%s", function);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "%s", name);
+	snprintf(worker.bgw_type, BGW_MAXLEN, "%s", name);
+	worker.bgw_main_arg = argument;
+	worker.bgw_notify_pid = MyProcPid;
+	if (RegisterDynamicBackgroundWorker(&worker, handle))
+	{
+		said_no_slot = false;
+		return true;
+	}
+	if (!said_no_slot)
+		ereport(LOG,
+				(errmsg("no slot is free for a background worker of predictor"),
+				 errhint("Raise max_worker_processes; captured records wait meanwhile.")));
+	said_no_slot = true;
+	return false;
+}
+
+static Running *
+free_running(void)
+{
+	int			count = 0;
+	Running    *unused = NULL;
+
+	for (int i = 0; i < MAX_RUNNING; i++)
+	{
+		if (running[i].handle != NULL)
+			count++;
+		else if (unused == NULL)
+			unused = &running[i];
+	}
+	return count < predictor_max_workers ? unused : NULL;
+}
+
+static bool
+has_collector(Oid database)
+{
+	for (int i = 0; i < MAX_RUNNING; i++)
+		if (running[i].handle != NULL && running[i].database == database)
+			return true;
+	return false;
+}
+
+/* How much of the queue goes into one batch: whole records, at least one. */
+static Size
+batch_size(Queue *queue, uint32 *records)
+{
+	Size		bytes = 0;
+
+	*records = 0;
+	while (bytes < queue->bytes)
+	{
+		RingHeader *header = (RingHeader *) (queue->data + bytes);
+		Size		length = sizeof(RingHeader) + MAXALIGN(header->length);
+
+		if (bytes > 0 && bytes + length > BATCH_BYTES)
+			break;
+		bytes += length;
+		(*records)++;
+	}
+	return bytes;
+}
+
+/* Starts a collector for the database with what its queue holds; false: tried in vain. */
+static bool
+start_collector(Oid database, Queue *queue)
+{
+	Running    *slot = free_running();
+	uint32		records = 0;
+	Size		bytes = queue != NULL && queue->bytes > 0 ? batch_size(queue, &records) : 0;
+	dsm_segment *segment;
+	Batch	   *batch;
+
+	if (slot == NULL)
+		return false;
+	segment = dsm_create(MAXALIGN(sizeof(Batch)) + bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	if (segment == NULL)
+		return false;
+	dsm_pin_mapping(segment);
+	batch = dsm_segment_address(segment);
+	batch->state = BATCH_GIVEN;
+	batch->database = database;
+	batch->records = records;
+	batch->bytes = bytes;
+	if (bytes > 0)
+		memcpy(BATCH_RECORDS(batch), queue->data, bytes);
+	if (!start_worker("predictor_collector_main", "predictor collector",
+					  UInt32GetDatum(dsm_segment_handle(segment)),
+					  BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+					  &slot->handle))
+	{
+		dsm_detach(segment);
+		slot->handle = NULL;
+		return false;
+	}
+	slot->database = database;
+	slot->segment = segment;
+	if (bytes > 0)
+		dequeue(queue, bytes, records);
+	return true;
+}
+
+static void
+reap_collector(Running *slot)
+{
+	Batch	   *batch = dsm_segment_address(slot->segment);
+
+	if (batch->state != BATCH_DONE)
+	{
+		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_DROPPED_WORKER], batch->records);
+		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_FLUSH_FAILURES], 1);
+		look_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_PAUSE_MS);
+		/* a database that could not be reached, perhaps dropped: forget it until it asks again */
+		if (batch->state == BATCH_GIVEN)
+		{
+			Queue	   *queue = queue_of(slot->database);
+
+			shared_publish_database(slot->database, DATABASE_FREE, NULL);
+			if (queue != NULL)
+				drop_queue(queue);
+		}
+	}
+	dsm_detach(slot->segment);
+}
+
+static void
+reap_workers(void)
+{
+	pid_t		pid;
+
+	for (int i = 0; i < MAX_RUNNING; i++)
+	{
+		if (running[i].handle == NULL ||
+			GetBackgroundWorkerPid(running[i].handle, &pid) != BGWH_STOPPED)
+			continue;
+		if (running[i].segment != NULL)
+			reap_collector(&running[i]);
+		pfree(running[i].handle);
+		memset(&running[i], 0, sizeof(Running));
+	}
+	if (keeper_handle != NULL && GetBackgroundWorkerPid(keeper_handle, &pid) == BGWH_STOPPED)
+	{
+		pfree(keeper_handle);
+		keeper_handle = NULL;
+	}
+}
+
+/* ---- what is due ---- */
+
+static bool
+is_due(Queue *queue, bool flush)
+{
+	return flush || queue->bytes >= FLUSH_BYTES ||
+		TimestampDifferenceExceeds(queue->oldest, GetCurrentTimestamp(), predictor_flush_interval);
+}
+
+/* Returns true if a flush that was asked for has nothing left to wait for. */
+static bool
+start_collectors(bool flush)
+{
+	Oid			unknown[PREDICTOR_MAX_DATABASES];
+	Oid			absent[PREDICTOR_MAX_DATABASES];
+	int			unknowns = 0;
+	int			absents = 0;
+	bool		idle = true;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
+	{
+		DatabaseEntry *entry = &shared->databases[i];
+
+		if (entry->state == DATABASE_UNKNOWN)
+			unknown[unknowns++] = entry->oid;
+		else if (entry->state == DATABASE_ABSENT)
+			absent[absents++] = entry->oid;
+	}
+	LWLockRelease(shared->lock);
+
+	for (int i = 0; i < absents; i++)
+	{
+		Queue	   *queue = queue_of(absent[i]);
+
+		if (queue != NULL)
+			drop_queue(queue);
+	}
+	for (int i = 0; i < unknowns; i++)
+	{
+		idle = false;
+		if (!has_collector(unknown[i]) && GetCurrentTimestamp() >= look_again_at)
+			start_collector(unknown[i], NULL);
+	}
+	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
+	{
+		if (queues[i].bytes == 0)
+			continue;
+		idle = false;
+		if (is_due(&queues[i], flush) && !has_collector(queues[i].database))
+			start_collector(queues[i].database, &queues[i]);
+	}
+	for (int i = 0; i < MAX_RUNNING; i++)
+		if (running[i].segment != NULL)
+			idle = false;
+	return idle;
+}
+
+static void
+start_trainers(void)
+{
+	for (int i = 0; i < PREDICTOR_MAX_JOBS; i++)
+	{
+		Running    *slot;
+		bool		requested;
+
+		LWLockAcquire(shared->lock, LW_SHARED);
+		requested = shared->jobs[i].state == JOB_REQUESTED && shared->jobs[i].trainer_pid == 0;
+		LWLockRelease(shared->lock);
+		slot = requested ? free_running() : NULL;
+		if (slot == NULL)
+			continue;
+		if (!start_worker("predictor_trainer_main", "predictor trainer", Int32GetDatum(i),
+						  BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+						  &slot->handle))
+		{
+			slot->handle = NULL;
+			continue;
+		}
+		/* not again before it has taken the job or ended */
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		if (shared->jobs[i].state == JOB_REQUESTED)
+			shared->jobs[i].trainer_pid = -1;
+		LWLockRelease(shared->lock);
+	}
+}
+
+static void
+start_keeper(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		wanted;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	wanted = shared->keeper.wanted_until > now &&
+		(shared->keeper.state == KEEPER_STOPPED || shared->keeper.state == KEEPER_FAILED);
+	LWLockRelease(shared->lock);
+	if (!wanted || keeper_handle != NULL ||
+		!TimestampDifferenceExceeds(keeper_started, now, KEEPER_PAUSE_MS))
+		return;
+	keeper_started = now;
+	if (!start_worker("predictor_keeper_main", "predictor keeper", (Datum) 0,
+					  BGWORKER_SHMEM_ACCESS, &keeper_handle))
+		keeper_handle = NULL;
+}
+
+static void
+leave(int code, Datum arg)
+{
+	shared->launcher_latch = NULL;
+}
+
+static void
+one_round(void)
+{
+	uint64		asked = pg_atomic_read_u64(&shared->flush_requested);
+	bool		flush = asked > pg_atomic_read_u64(&shared->flush_done);
+
+	drain_ring();
+	reap_workers();
+	if (start_collectors(flush))
+		pg_atomic_write_u64(&shared->flush_done, asked);
+	start_trainers();
+	start_keeper();
+}
+
+void
+predictor_launcher_main(Datum arg)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	BackgroundWorkerUnblockSignals();
+	before_shmem_exit(leave, (Datum) 0);
+	CurrentResourceOwner = ResourceOwnerCreate(NULL, "predictor launcher");
+	drain_buffer = MemoryContextAlloc(TopMemoryContext, ring_record_limit());
+	shared->launcher_latch = &MyProc->procLatch;
+
+	while (!ShutdownRequestPending)
+	{
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		one_round();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(predictor_flush_interval, 500), wait_event_launcher());
+		ResetLatch(MyLatch);
+	}
+	proc_exit(0);
+}

@@ -1,0 +1,311 @@
+/*
+ * training_engine.c - the trainer's side of API v1 (docs/engine-api.md). No transaction is open
+ * while anything here runs.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "extension/compat.h"
+#include "extension/facade.h"
+#include "worker/training.h"
+
+#define API_VERSION 1
+#define POLL_MS 300
+#define UPLOAD_TIMEOUT_MS (15 * 60 * 1000)
+#define FETCH_TIMEOUT_MS (2 * 60 * 1000)
+/* So long may an engine elsewhere be out of reach before its job is given up. */
+#define PATIENCE_MS 30000
+
+DEFINE_WAIT_EVENT(wait_event_follow, "PredictorFollowTraining")
+
+static void
+wait_a_moment(Training *training, long milliseconds)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
+					 wait_event_follow());
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	training_check(training);
+}
+
+void
+training_contact(Training *training)
+{
+	EngineCall	call = ENGINE_CALL("GET", "/v1/version");
+	EngineReply *reply;
+	Jsonb	   *facts;
+	char	   *name;
+	double		api;
+
+	training_phase(training, "waiting for the engine");
+	engine_find(&training->engine, training_check, training);
+	training->is_found = true;
+	reply = engine_request(&training->engine, &call);
+	engine_require_answer(&training->engine, reply);
+	facts = engine_json(&training->engine, reply);
+	name = engine_json_text(facts, "name");
+	api = engine_json_number(facts, "api", 0);
+	if (name == NULL || strcmp(name, "predictord") != 0 || api != API_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("engine at %s speaks version %g of the protocol, and this server version %d",
+						training->engine.url, api, API_VERSION),
+				 errhint("Install predictord and the extension from the same release.")));
+}
+
+void
+training_forget(Training *training, const char *job)
+{
+	EngineCall	call = ENGINE_CALL("DELETE", psprintf("/v1/jobs/%s", job));
+	EngineReply *reply;
+
+	call.timeout_ms = 2000;
+	reply = engine_request(&training->engine, &call);
+	if (reply->status == 0)
+		ereport(LOG, (errmsg("could not cancel training job %s: %s", job, reply->error)));
+}
+
+/* ---- sending ---- */
+
+static void
+send_spool(Training *training, int fd)
+{
+	EngineCall	call = ENGINE_CALL("PUT", NULL);
+	EngineReply *reply;
+
+	call.path = psprintf("/v1/jobs/%s?model=%s&version=%d&template=%s",
+						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&training->job.id))),
+						 training->model, training->version, training->template_name);
+	call.content_type = "application/vnd.predictor.records";
+	call.sha256 = training->spool_sha256;
+	call.body_fd = fd;
+	call.body_size = training->spool_bytes;
+	call.timeout_ms = UPLOAD_TIMEOUT_MS;
+	/* From here on the engine may have the job, whatever we hear of it. */
+	training->is_submitted = true;
+	reply = engine_request(&training->engine, &call);
+	engine_require_answer(&training->engine, reply);
+}
+
+/*
+ * libcurl reads the file while PostgreSQL might close its own descriptor to have another, so it gets
+ * a duplicate.
+ */
+static void
+submit(Training *training)
+{
+	int			fd;
+
+	training_phase(training, "sending history");
+	if (FileSize(training->spool) != training->spool_bytes)
+		elog(ERROR, "temporary file of the history is damaged");
+	ReserveExternalFD();
+	fd = dup(FileGetRawDesc(training->spool));
+	PG_TRY();
+	{
+		if (fd < 0)
+			ereport(ERROR, (errcode_for_file_access(), errmsg("could not duplicate a file descriptor: %m")));
+		send_spool(training, fd);
+	}
+	PG_FINALLY();
+	{
+		if (fd >= 0)
+			close(fd);
+		ReleaseExternalFD();
+	}
+	PG_END_TRY();
+	FileClose(training->spool);
+	training->spool = 0;
+}
+
+/* ---- following ---- */
+
+static void
+copy_progress(const Training *training, Jsonb *facts)
+{
+	TrainingJob *job = &shared->jobs[training->slot];
+	char	   *phase = engine_json_text(facts, "phase");
+	char	   *state = engine_json_text(facts, "state");
+	int			epoch = (int) engine_json_number(facts, "epoch", 0);
+	int			max_epochs = (int) engine_json_number(facts, "max_epochs", 0);
+	double		loss = engine_json_number(facts, "loss", get_float8_nan());
+	double		q50 = engine_json_number(facts, "validation_q50", get_float8_nan());
+	double		eta = engine_json_number(facts, "eta_seconds", 0);
+
+	if (state != NULL && strcmp(state, "queued") == 0)
+		phase = "waiting in the engine's queue";
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (phase != NULL)
+		strlcpy(job->phase, phase, sizeof(job->phase));
+	job->epoch = epoch;
+	job->max_epochs = max_epochs;
+	job->loss = loss;
+	job->validation_q50 = q50;
+	job->eta_seconds = eta;
+	job->progress_count++;
+	LWLockRelease(shared->lock);
+}
+
+/* The engine did not answer: worth another try? */
+static void
+bear_silence(Training *training, const EngineReply *reply, TimestampTz last_answer)
+{
+	char	   *why;
+
+	if (!engine_still_there(&training->engine, &why))
+	{
+		training->is_submitted = false;
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the server's own engine ended during the training of model \"%s\": %s",
+						NameStr(training->job.model), why),
+				 errhint("If memory ran out, lower predictor.training_plans or raise predictor.engine_memory; "
+						 "then train again.")));
+	}
+	if (TimestampDifferenceExceeds(last_answer, GetCurrentTimestamp(), PATIENCE_MS))
+		engine_require_answer(&training->engine, reply);
+}
+
+static void
+raise_ended_badly(Training *training, Jsonb *facts, const char *state)
+{
+	Jsonb	   *error = engine_json_object(facts, "error");
+	char	   *message = engine_json_text(error, "message");
+
+	if (strcmp(state, "cancelled") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("training of model \"%s\" was cancelled in the engine",
+						NameStr(training->job.model))));
+	ereport(ERROR,
+			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+			 errmsg("engine at %s could not train model \"%s\": %s", training->engine.url,
+					NameStr(training->job.model), message != NULL ? message : "it does not say why"),
+			 errhint("The engine's log says more.")));
+}
+
+/* One look at the job. Returns true when it is done; `facts` are then in the training's context. */
+static bool
+look_at_job(Training *training, const char *path, TimestampTz *last_answer)
+{
+	EngineCall	call = ENGINE_CALL("GET", path);
+	EngineReply *reply = engine_request(&training->engine, &call);
+	Jsonb	   *facts;
+	char	   *state;
+
+	if (reply->status == 0 || reply->status == 503)
+	{
+		bear_silence(training, reply, *last_answer);
+		return false;
+	}
+	*last_answer = GetCurrentTimestamp();
+	if (reply->status == 404)
+		training->is_submitted = false;
+	engine_require_answer(&training->engine, reply);
+	facts = engine_json(&training->engine, reply);
+	state = engine_json_text(facts, "state");
+	copy_progress(training, facts);
+	if (state == NULL || strcmp(state, "queued") == 0 || strcmp(state, "running") == 0)
+		return false;
+	training->is_submitted = false;
+	if (strcmp(state, "done") != 0)
+		raise_ended_badly(training, facts, state);
+	training->facts = MemoryContextAlloc(training->context, VARSIZE(facts));
+	memcpy(training->facts, facts, VARSIZE(facts));
+	return true;
+}
+
+static void
+follow(Training *training)
+{
+	char	   *path = psprintf("/v1/jobs/%s",
+								DatumGetCString(DirectFunctionCall1(uuid_out,
+																	UUIDPGetDatum(&training->job.id))));
+	MemoryContext poll = AllocSetContextCreate(training->context, "predictor poll", ALLOCSET_DEFAULT_SIZES);
+	TimestampTz last_answer = GetCurrentTimestamp();
+	bool		done;
+
+	pgstat_report_activity(STATE_RUNNING, "following a training in the engine");
+	for (;;)
+	{
+		MemoryContextSwitchTo(poll);
+		done = look_at_job(training, path, &last_answer);
+		MemoryContextSwitchTo(training->context);
+		MemoryContextReset(poll);
+		if (done)
+			break;
+		wait_a_moment(training, POLL_MS);
+	}
+	MemoryContextDelete(poll);
+}
+
+/* ---- fetching ---- */
+
+static void
+verify_checksum(Training *training, const EngineReply *reply)
+{
+	char	   *promised = engine_json_text(engine_json_object(training->facts, "bundle"), "sha256");
+	EngineDigest *digest = engine_digest_begin();
+	char		sum[ENGINE_SHA256_HEX] = "";
+
+	if (digest == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (!engine_digest_add(digest, reply->body, reply->size) || !engine_digest_end(digest, sum))
+		elog(ERROR, "could not compute SHA-256");
+	if (promised == NULL || pg_strcasecmp(sum, promised) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the model that came from engine at %s is not the one that was trained",
+						training->engine.url),
+				 errdetail("Its SHA-256 is %s instead of %s.", sum, promised != NULL ? promised : "one that was told"),
+				 errhint("Train again.")));
+}
+
+/* Opening it checks its structure and asks it a question whose answer it brings along. */
+static void
+verify_bundle(Training *training, const EngineReply *reply)
+{
+	char		problem[256];
+	PredictorModel *model = predictor_model_open(reply->body, reply->size, problem, sizeof(problem));
+
+	if (model == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the model that came from engine at %s cannot be used: %s",
+						training->engine.url, problem),
+				 errhint("Install predictord and the extension from the same release, and train again.")));
+	predictor_model_close(model);
+}
+
+static void
+fetch(Training *training)
+{
+	EngineCall	call = ENGINE_CALL("GET", psprintf("/v1/models/%s/%d/bundle", training->model,
+												   training->version));
+
+	training_phase(training, "fetching the model");
+	call.timeout_ms = FETCH_TIMEOUT_MS;
+	call.reply_limit = TRAINING_BUNDLE_LIMIT;
+	training->bundle = engine_request(&training->engine, &call);
+	engine_require_answer(&training->engine, training->bundle);
+	verify_checksum(training, training->bundle);
+	verify_bundle(training, training->bundle);
+}
+
+void
+training_run(Training *training)
+{
+	submit(training);
+	follow(training);
+	fetch(training);
+}

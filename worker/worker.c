@@ -1,0 +1,63 @@
+/*
+ * worker.c - what the workers that are connected to a database have in common.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+
+#include "worker/worker.h"
+
+static void
+pin(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+worker_connect(Oid database, const char *application_name)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	pin("application_name", application_name);
+	pin("synchronous_commit", "off");
+	pin("default_transaction_read_only", "off");
+	pin("default_transaction_isolation", "read committed");
+	pin("statement_timeout", "0");
+	pin("lock_timeout", "0");
+	pin("idle_in_transaction_session_timeout", "0");
+	pin("jit", "off");
+	pin("search_path", "pg_catalog, pg_temp");
+	pin("session_replication_role", "origin");
+}
+
+void
+worker_begin(const char *activity)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+void
+worker_commit(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	/* so that autovacuum learns of what was written */
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}

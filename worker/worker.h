@@ -1,0 +1,28 @@
+/*
+ * worker.h - the background workers; worker/README.md has their state machines.
+ */
+#ifndef PREDICTOR_WORKER_H
+#define PREDICTOR_WORKER_H
+
+#include "postgres.h"
+
+/* Registers the launcher; from _PG_init() while shared_preload_libraries are loaded. */
+extern void launcher_register(void);
+
+/* Entry points, found by name. */
+extern PGDLLEXPORT void predictor_launcher_main(Datum arg) pg_attribute_noreturn();
+extern PGDLLEXPORT void predictor_collector_main(Datum arg);
+extern PGDLLEXPORT void predictor_trainer_main(Datum arg);
+extern PGDLLEXPORT void predictor_keeper_main(Datum arg);
+
+/*
+ * Connects a dynamic worker to a database and pins the settings that users' ALTER DATABASE must not
+ * reach: synchronous_commit, read-only, timeouts, jit, search_path.
+ */
+extern void worker_connect(Oid database, const char *application_name);
+
+/* Short transactions around SPI: snapshot, activity, statistics. */
+extern void worker_begin(const char *activity);
+extern void worker_commit(void);
+
+#endif
