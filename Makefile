@@ -18,7 +18,7 @@ JOBS ?= $(shell scripts/jobs)
 make_extension = mkdir -p $(extension_build) && $(MAKE) -s -j $(JOBS) -C $(extension_build) \
 	-f $(CURDIR)/extension/Makefile PG_CONFIG=$(PG_CONFIG) PLAN_LIB=$(CURDIR)/$(BUILD)/cmake/plan/libplan.a
 
-.PHONY: help deps all configure plan engine extension install uninstall stage check installcheck demo bench lint clean needs-postgresql
+.PHONY: help deps all configure plan engine tests extension install uninstall stage check installcheck demo bench lint clean needs-postgresql
 
 help: ## this list
 	@sed -n -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -26,7 +26,7 @@ help: ## this list
 deps: ## install what is missing from Debian's packages (root or sudo)
 	@scripts/deps
 
-all: engine extension ## build predictor.so, predictord and the unit tests (default)
+all: engine extension ## build predictor.so and predictord (default)
 
 # CMake remembers where it stood and where it found LibTorch, so a moved tree or another LibTorch starts afresh.
 configured_for = $(CURDIR) $(TORCH_DIR)
@@ -38,11 +38,15 @@ configure:
 
 quietly = | { grep -v 'Built target' || true; }
 # The sub-build is parallel by itself, so an outer -j is not handed on.
+cmake_build = MAKEFLAGS= cmake --build $(BUILD)/cmake --parallel $(JOBS) --target
 plan: configure
-	@MAKEFLAGS= cmake --build $(BUILD)/cmake --parallel $(JOBS) --target plan -- -s $(quietly)
+	@$(cmake_build) plan -- -s $(quietly)
 
 engine: configure
-	@MAKEFLAGS= cmake --build $(BUILD)/cmake --parallel $(JOBS) -- -s $(quietly)
+	@$(cmake_build) predictord -- -s $(quietly)
+
+tests: configure ## build the unit tests
+	@$(cmake_build) all -- -s $(quietly)
 
 extension: needs-postgresql plan
 	@$(make_extension) all

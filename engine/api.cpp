@@ -40,9 +40,8 @@ Error bad_request(const std::string& code, const std::string& message) {
 }  // namespace
 
 Response error_response(const Error& error) {
-  Response response =
-      json_response({{"error", {{"code", error.code}, {"message", error.message}}}},
-                    error.http_status);
+  Response response = json_response({{"error", {{"code", error.code}, {"message", error.message}}}},
+                                    error.http_status);
   if (error.retry_after > 0) {
     response.headers.emplace_back("Retry-After", std::to_string(error.retry_after));
   }
@@ -177,10 +176,10 @@ Result<std::vector<std::string>> spaces_of(const Caller& caller, const std::stri
   }
   if (named.empty()) return caller.spaces;
   if (std::find(caller.spaces.begin(), caller.spaces.end(), named) == caller.spaces.end()) {
-    return Error{"namespace_forbidden",
-                 "namespace \"" + printable(named) + "\" is not granted to client \"" +
-                     caller.name + "\"",
-                 403};
+    return Error{
+        "namespace_forbidden",
+        "namespace \"" + printable(named) + "\" is not granted to client \"" + caller.name + "\"",
+        403};
   }
   return std::vector<std::string>{named};
 }
@@ -190,9 +189,9 @@ Result<std::string> space_of(const Caller& caller, const std::string& named) {
   const Result<std::vector<std::string>> spaces = spaces_of(caller, named);
   if (!spaces) return spaces.error();
   if (spaces.value().size() > 1) {
-    return bad_request("namespace_required",
-                       "client \"" + caller.name +
-                           "\" has several namespaces; name one with ?namespace=");
+    return bad_request(
+        "namespace_required",
+        "client \"" + caller.name + "\" has several namespaces; name one with ?namespace=");
   }
   return spaces.value()[0];
 }
@@ -295,13 +294,12 @@ class JobIntake : public Intake {
   const std::unique_ptr<Upload> upload_;
 };
 
-Failure read_number(const std::string& name, const std::string& text, uint64_t least,
-                    uint64_t most, uint64_t& number) {
+Failure read_number(const std::string& name, const std::string& text, uint64_t least, uint64_t most,
+                    uint64_t& number) {
   const auto value = parse_number(text, least, most);
   if (!value) {
     return bad_request("bad_parameter", "parameter \"" + name + "\" must be a whole number from " +
-                                            std::to_string(least) + " to " +
-                                            std::to_string(most));
+                                            std::to_string(least) + " to " + std::to_string(most));
   }
   number = *value;
   return std::nullopt;

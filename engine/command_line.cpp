@@ -37,9 +37,8 @@ Failure apply_given(const GivenSettings& given, Settings& settings) {
   for (const SettingInfo& setting : all_settings()) {
     // The environment counts as given, unless the command line says otherwise.
     if (given.options.at(setting.key)->count() == 0) continue;
-    const std::string text = setting.is_switch
-                                 ? (given.switches.at(setting.key) ? "true" : "false")
-                                 : given.texts.at(setting.key);
+    const std::string text = setting.is_switch ? (given.switches.at(setting.key) ? "true" : "false")
+                                               : given.texts.at(setting.key);
     if (Failure failure = apply_setting(settings, setting.key, text)) return failure;
   }
   return complete_settings(settings);
@@ -67,7 +66,8 @@ CommandLine read_command_line(int argc, const char* const* argv) {
   GivenSettings given;
   line.train.options.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   CLI::App app(
-      "predictord - trains models that predict how long statements of PostgreSQL will take", "predictord");
+      "predictord - trains models that predict how long statements of PostgreSQL will take",
+      "predictord");
   app.require_subcommand(1);
   CLI::App* serve = app.add_subcommand("serve", "Serve databases over HTTPS until told to stop");
   CLI::App* train = app.add_subcommand("train", "Train one bundle from a file of records");

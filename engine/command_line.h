@@ -21,9 +21,9 @@ struct TrainCommand {
 struct CommandLine {
   enum class Command { kNone, kServe, kTrain, kVersion };
   Command command = Command::kNone;
-  Settings settings;   // for kServe, complete
-  TrainCommand train;  // for kTrain
-  int exit_status = 0; // for kNone: help was printed, or the mistake was
+  Settings settings;    // for kServe, complete
+  TrainCommand train;   // for kTrain
+  int exit_status = 0;  // for kNone: help was printed, or the mistake was
 };
 
 CommandLine read_command_line(int argc, const char* const* argv);

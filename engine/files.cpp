@@ -116,8 +116,7 @@ Result<std::vector<std::byte>> read_file(const fs::path& path, size_t limit) {
   std::vector<std::byte> content(static_cast<size_t>(status.st_size));
   size_t filled = 0;
   while (filled < content.size()) {
-    const ssize_t got =
-        ::read(file.descriptor(), content.data() + filled, content.size() - filled);
+    const ssize_t got = ::read(file.descriptor(), content.data() + filled, content.size() - filled);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return file_error("read", path);
     if (got == 0) break;

@@ -150,7 +150,8 @@ std::optional<Job> job_from_json(const json& object) {
   read_progress(object, job);
   read_result(object, job);
   if (object.contains("error")) {
-    job.error = Error{json_string(object["error"], "code"), json_string(object["error"], "message")};
+    job.error =
+        Error{json_string(object["error"], "code"), json_string(object["error"], "message")};
   }
   return job;
 }

@@ -91,8 +91,9 @@ void JobQueue::reopen(Job job) {
     finish(stored, JobState::kCancelled, std::nullopt);
   } else if (!fs::exists(records_path(key), status)) {
     finish(stored, JobState::kFailed,
-           Error{"records_lost", "the records of the job are gone from the engine's disk; submit "
-                                 "them again as a new job"});
+           Error{"records_lost",
+                 "the records of the job are gone from the engine's disk; submit "
+                 "them again as a new job"});
   } else if (stored.attempts >= kMostAttempts) {
     finish(stored, JobState::kFailed,
            Error{"engine_died", "the engine died " + std::to_string(stored.attempts) +
@@ -141,8 +142,9 @@ Failure JobQueue::check_admission(const JobRequest& request) {
   if (existing != jobs_.end()) {
     if (existing->second.request == request) return std::nullopt;
     return Error{"job_exists",
-                 "job " + request.id + " exists with other parameters or other records; use a new "
-                                       "job id",
+                 "job " + request.id +
+                     " exists with other parameters or other records; use a new "
+                     "job id",
                  409};
   }
   if (is_stopping_) {
@@ -235,10 +237,10 @@ Result<Job> JobQueue::cancel(const std::vector<std::string>& spaces, const std::
   Job* job = locate(spaces, id);
   if (job == nullptr) return job_not_found(id);
   if (job->state == JobState::kDone || job->state == JobState::kFailed) {
-    return Error{"job_finished",
-                 "job " + id + " is " + job_state_text(job->state) +
-                     " already and cannot be cancelled",
-                 409};
+    return Error{
+        "job_finished",
+        "job " + id + " is " + job_state_text(job->state) + " already and cannot be cancelled",
+        409};
   }
   if (job->state == JobState::kCancelled || job->cancel_requested) return *job;
   job->cancel_requested = true;

@@ -41,8 +41,8 @@ void ensure_thread_environment(int threads, char** argv) {
     ::setenv("OMP_NUM_THREADS", wanted.c_str(), 1);
     ::setenv(kMark, "1", 1);
     ::execv("/proc/self/exe", argv);
-    std::cerr << "predictord: could not restart with its own environment: "
-              << std::strerror(errno) << "; training may be slow" << std::endl;
+    std::cerr << "predictord: could not restart with its own environment: " << std::strerror(errno)
+              << "; training may be slow" << std::endl;
   }
   ::unsetenv(kMark);
 }
@@ -107,12 +107,14 @@ int serve(const Settings& settings) {
     log_warning("SIGHUP: settings and certificates are read at start; restart to change them");
   }
   log_info(std::string("stopping after ") + strsignal(number));
-  if (!server.value()->stop()) {
+  const bool is_stopped = server.value()->stop();
+  if (is_stopped) {
+    log_info("stopped");
+  } else {
     log_error("the training did not stop in time; ending without it");
-    std::_Exit(1);
   }
-  log_info("stopped");
-  return 0;
+  // Everything is on disk. Without the destructors of the libraries, which take a while.
+  std::_Exit(is_stopped ? 0 : 1);
 }
 
 int train(const TrainCommand& command) {

@@ -10,9 +10,9 @@
 namespace predictor::engine {
 
 Error RecordStream::bad_record(DecodeStatus status) const {
-  const std::string place = has_header_ ? "record " + std::to_string(records_ + 1) + " at byte " +
-                                              std::to_string(offset_)
-                                        : std::string("the stream's header");
+  const std::string place =
+      has_header_ ? "record " + std::to_string(records_ + 1) + " at byte " + std::to_string(offset_)
+                  : std::string("the stream's header");
   return Error{"bad_records",
                place + ": " + decode_status_text(status) +
                    "; send the records again, encoded in codec version " +

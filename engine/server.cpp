@@ -1,7 +1,5 @@
 #include "engine/server.h"
 
-#include <utility>  // Asio 1.74's awaitable.hpp needs it and does not include it
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -9,6 +7,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <thread>
+#include <utility>  // Asio 1.74's awaitable.hpp needs it and does not include it
 #include <vector>
 
 #include "engine/files.h"
@@ -108,8 +107,8 @@ Failure Server::Parts::listen() {
   }
   const tcp::endpoint bound = acceptor.local_endpoint(error);
   const std::string host = bound.address().to_string();
-  address = (bound.address().is_v6() ? "[" + host + "]" : host) + ":" +
-            std::to_string(bound.port());
+  address =
+      (bound.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(bound.port());
   return std::nullopt;
 }
 

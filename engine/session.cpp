@@ -7,16 +7,15 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/rfc7230.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
+#include <limits>
 
 #include "engine/log.h"
 #include "engine/text.h"
@@ -35,8 +34,8 @@ template <class T>
 using Task = asio::awaitable<T>;
 
 constexpr size_t kPieceSize = 256 << 10;
-constexpr auto kLinger = std::chrono::seconds(2);    // for a refused upload to notice
-constexpr auto kGoodbye = std::chrono::seconds(1);   // for TLS to close
+constexpr auto kLinger = std::chrono::seconds(2);          // for a refused upload to notice
+constexpr auto kGoodbye = std::chrono::milliseconds(300);  // for TLS to close
 
 // Runs `work` in the pool; the coroutine goes on, where it ran before, with what it returned.
 template <class Work>
@@ -53,10 +52,10 @@ Task<std::invoke_result_t<Work>> in_pool(asio::thread_pool& pool, Work work) {
       } catch (...) {
         problem = std::current_exception();  // rethrown in the coroutine
       }
-      asio::post(guard.get_executor(), [handler = std::move(handler), problem,
-                                        value = std::move(value)]() mutable {
-        handler(problem, std::move(value));
-      });
+      asio::post(guard.get_executor(),
+                 [handler = std::move(handler), problem, value = std::move(value)]() mutable {
+                   handler(problem, std::move(value));
+                 });
     });
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>,
@@ -122,9 +121,11 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<Response> answer(Parser& parser, const RequestHead& head);
   Task<std::optional<Response>> receive_body(Parser& parser, Intake* intake);
   Task<size_t> read_piece(Parser& parser, Clock::time_point end, error_code& error);
+  Task<void> write(std::string text);
   Task<void> send_continue();
   Task<void> send(Response response, bool keep_alive);
   Task<void> linger();
+  Task<void> let_alert_through();
   Task<void> close();
 
   SessionContext& context_;
@@ -168,8 +169,9 @@ Task<bool> Session::handshake() {
                                    asio::redirect_error(asio::use_awaitable, error));
   if (error) {
     const std::string certificate = certificate_problem(stream_.native_handle());
-    log_warning("TLS handshake with " + peer_ + " failed: " +
-                (certificate.empty() ? "" : certificate + ": ") + error.message());
+    log_warning("TLS handshake with " + peer_ +
+                " failed: " + (certificate.empty() ? "" : certificate + ": ") + error.message());
+    co_await let_alert_through();
     co_return false;
   }
   const Result<std::string> name = client_name(stream_.native_handle());
@@ -187,7 +189,8 @@ Task<bool> Session::serve_request() {
   if (!co_await wait_for_request()) co_return false;
   Parser parser;
   parser.header_limit(static_cast<uint32_t>(context_.settings.limits.header_bytes));
-  parser.body_limit(boost::none);  // bodies are counted by whoever takes them
+  // Bodies are counted by whoever takes them. (Beast 1.74 takes "none" for 0.)
+  parser.body_limit(std::numeric_limits<uint64_t>::max());
   if (!co_await read_header(parser)) co_return false;
 
   RequestHead head;
@@ -203,6 +206,7 @@ Task<bool> Session::serve_request() {
     log_warning(peer_ + ": " + printable(head.method + " " + head.target) + ": " +
                 std::to_string(response.status) + " " + response.body);
   }
+  if (head.method == "HEAD") response.body.clear();
   const bool is_whole = parser.is_done();
   const bool keep_alive = parser.get().keep_alive() && is_whole && !is_draining_;
   co_await send(std::move(response), keep_alive);
@@ -257,9 +261,8 @@ Task<Response> Session::answer(Parser& parser, const RequestHead& head) {
   if (Api::is_probe(head.target)) {
     decision = context_.api.decide(caller_.value(), head);
   } else {
-    decision = co_await in_pool(context_.blocking, [this, &head] {
-      return context_.api.decide(caller_.value(), head);
-    });
+    decision = co_await in_pool(
+        context_.blocking, [this, &head] { return context_.api.decide(caller_.value(), head); });
   }
   Intake* intake = decision.intake.get();
   if (intake != nullptr && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
@@ -269,6 +272,7 @@ Task<Response> Session::answer(Parser& parser, const RequestHead& head) {
   if (intake == nullptr && decision.answer.status >= 400) co_return std::move(decision.answer);
   std::optional<Response> refusal = co_await receive_body(parser, intake);
   if (refusal) co_return std::move(*refusal);
+  piece_ = {};  // an idle connection should hold little memory
   if (intake == nullptr) co_return std::move(decision.answer);
   co_return co_await in_pool(context_.blocking, [intake] { return intake->finish(); });
 }
@@ -315,27 +319,34 @@ Task<size_t> Session::read_piece(Parser& parser, Clock::time_point end, error_co
   co_return piece_.size() - body.size;
 }
 
-Task<void> Session::send_continue() {
-  error_code ignored;  // whoever is gone is noticed when the body is read
-  http::response<http::empty_body> response(http::status::continue_, 11);
-  tcp().expires_after(deadlines_.response);
-  co_await http::async_write(stream_, response,
-                             asio::redirect_error(asio::use_awaitable, ignored));
-}
-
-Task<void> Session::send(Response content, bool keep_alive) {
-  http::response<http::string_body> response(static_cast<http::status>(content.status), 11);
-  response.set(http::field::server, std::string("predictord/") + kVersion);
-  response.set(http::field::content_type, content.content_type);
-  response.set(http::field::cache_control, "no-store");
-  for (const auto& [name, value] : content.headers) response.set(name, value);
-  response.body() = std::move(content.body);
-  response.keep_alive(keep_alive);
-  response.prepare_payload();
+// In one buffer: with two, asio::async_write() would go on with an empty first one, and beast's
+// ssl_stream takes an empty first buffer for the end.
+Task<void> Session::write(std::string text) {
   error_code error;
   tcp().expires_after(deadlines_.response);
-  co_await http::async_write(stream_, response, asio::redirect_error(asio::use_awaitable, error));
+  co_await asio::async_write(stream_, asio::buffer(text),
+                             asio::redirect_error(asio::use_awaitable, error));
   if (error) throw ClientGone{"the response could not be sent: " + error.message()};
+}
+
+Task<void> Session::send_continue() { return write("HTTP/1.1 100 Continue\r\n\r\n"); }
+
+// Written by hand: Beast's serializer takes long to compile, and its use is in bodies that are not
+// there yet.
+Task<void> Session::send(Response response, bool keep_alive) {
+  const auto status = static_cast<http::status>(response.status);
+  std::string header = "HTTP/1.1 " + std::to_string(response.status) + " " +
+                       std::string(http::obsolete_reason(status)) + "\r\n";
+  const auto add = [&header](const std::string& name, const std::string& value) {
+    header += name + ": " + value + "\r\n";
+  };
+  add("Server", std::string("predictord/") + kVersion);
+  add("Content-Type", response.content_type);
+  add("Content-Length", std::to_string(response.body.size()));
+  add("Cache-Control", "no-store");
+  if (!keep_alive) add("Connection", "close");
+  for (const auto& [name, value] : response.headers) add(name, value);
+  return write(header + "\r\n" + response.body);
 }
 
 // Drops what a refused client is still sending: closing at once would reset the connection, and the
@@ -347,6 +358,19 @@ Task<void> Session::linger() {
   while (!error) {
     co_await stream_.async_read_some(asio::buffer(piece_.data(), piece_.size()),
                                      asio::redirect_error(asio::use_awaitable, error));
+  }
+}
+
+// The same for a refused handshake, below TLS: with TLS 1.3 the client has sent its request before
+// it can know that its certificate is refused.
+Task<void> Session::let_alert_through() {
+  error_code error;
+  tcp().socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+  tcp().expires_after(kLinger);
+  piece_.resize(4096);
+  while (!error) {
+    co_await tcp().async_read_some(asio::buffer(piece_.data(), piece_.size()),
+                                   asio::redirect_error(asio::use_awaitable, error));
   }
 }
 

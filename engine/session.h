@@ -5,8 +5,6 @@
 #ifndef PREDICTOR_ENGINE_SESSION_H
 #define PREDICTOR_ENGINE_SESSION_H
 
-#include <utility>  // Asio 1.74's awaitable.hpp needs it and does not include it
-
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -14,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <utility>  // Asio 1.74's awaitable.hpp needs it and does not include it
 
 #include "engine/api.h"
 #include "engine/settings.h"

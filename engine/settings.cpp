@@ -226,9 +226,8 @@ Failure read_settings_file(Settings& settings, const std::filesystem::path& path
       return failure;
     }
   } catch (const toml::parse_error& problem) {
-    return bad_setting(path.string() + ", line " +
-                       std::to_string(problem.source().begin.line) + ": " +
-                       std::string(problem.description()));
+    return bad_setting(path.string() + ", line " + std::to_string(problem.source().begin.line) +
+                       ": " + std::string(problem.description()));
   }
   return std::nullopt;
 }

@@ -1,10 +1,9 @@
 #include "engine/store.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "engine/files.h"
 #include "engine/json_text.h"
@@ -38,10 +37,9 @@ BundleFacts read_facts(const fs::path& path, const fs::path& bundle) {
   facts.created_at = unix_milliseconds(std::chrono::file_clock::to_sys(written));
   const Result<std::vector<std::byte>> text = read_file(path, kFactsLimit);
   if (!text) return facts;
-  const json content = json::parse(reinterpret_cast<const char*>(text.value().data()),
-                                   reinterpret_cast<const char*>(text.value().data()) +
-                                       text.value().size(),
-                                   nullptr, false);
+  const json content = json::parse(
+      reinterpret_cast<const char*>(text.value().data()),
+      reinterpret_cast<const char*>(text.value().data()) + text.value().size(), nullptr, false);
   facts.created_at = json_number(content, "created_at", facts.created_at);
   facts.job = json_string(content, "job");
   return facts;
@@ -77,9 +75,9 @@ void Store::open_model(const std::string& space, const std::string& model) {
       continue;
     }
     if (!entry.ends_with(kBundleSuffix)) continue;
-    const auto version = parse_number(
-        std::string_view(entry).substr(0, entry.size() - (sizeof(kBundleSuffix) - 1)), 1,
-        std::numeric_limits<int32_t>::max());
+    const auto version =
+        parse_number(std::string_view(entry).substr(0, entry.size() - (sizeof(kBundleSuffix) - 1)),
+                     1, std::numeric_limits<int32_t>::max());
     if (!version) continue;
     const BundleName name{space, model, static_cast<uint32_t>(*version)};
     const Result<std::vector<std::byte>> bytes = read_file(directory / entry, kBundleSizeLimit);
@@ -183,8 +181,8 @@ Failure Store::remove(const BundleName& name) {
   const std::lock_guard lock(mutex_);
   if (index_.erase(name) == 0) {
     return Error{"bundle_not_found",
-                 "there is no version " + std::to_string(name.version) + " of model " +
-                     name.model + "; GET /v1/models lists what there is",
+                 "there is no version " + std::to_string(name.version) + " of model " + name.model +
+                     "; GET /v1/models lists what there is",
                  404};
   }
   remove_file(path_of(name, kFactsSuffix));

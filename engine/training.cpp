@@ -13,11 +13,10 @@ namespace predictor::engine {
 namespace {
 
 Error out_of_memory(const TrainingTask& task) {
-  return Error{"out_of_memory",
-               "training needs more than " +
-                   (task.memory_mb != 0 ? std::to_string(task.memory_mb) + " MB"
-                                        : std::string("the memory there is")) +
-                   "; send fewer plans or raise the engine's memory setting"};
+  return Error{"out_of_memory", "training needs more than " +
+                                    (task.memory_mb != 0 ? std::to_string(task.memory_mb) + " MB"
+                                                         : std::string("the memory there is")) +
+                                    "; send fewer plans or raise the engine's memory setting"};
 }
 
 // Passes progress on and watches the memory.

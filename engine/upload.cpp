@@ -9,9 +9,8 @@ namespace predictor::engine {
 Result<std::unique_ptr<Upload>> Upload::create(const std::filesystem::path& directory,
                                                uint64_t limit, std::string sha256) {
   static std::atomic<uint64_t> counter = 0;
-  const std::filesystem::path path =
-      directory / ("arriving-" + std::to_string(::getpid()) + "-" + std::to_string(++counter) +
-                   kTemporarySuffix);
+  const std::filesystem::path path = directory / ("arriving-" + std::to_string(::getpid()) + "-" +
+                                                  std::to_string(++counter) + kTemporarySuffix);
   Result<File> file = create_file(path);
   if (!file) return file.error();
   return std::unique_ptr<Upload>(

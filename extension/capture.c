@@ -156,7 +156,6 @@ put_record(Capture *capture)
 			break;
 		case RING_FULL:
 			shared_count(COUNTER_DROPPED_FULL);
-			shared_wake_launcher();
 			break;
 		case RING_TOO_LARGE:
 			shared_count(COUNTER_DROPPED_LARGE);

@@ -86,29 +86,28 @@ find_configured(EngineTarget *target)
 	resolve_path(target->key_file, predictor_ssl_key_file);
 }
 
-/* Asks for the server's own engine for another while. Returns its state as it was. */
-static Keeper
-keep_wanting(int at_least_seconds)
+static void
+extend_wish(Keeper *keeper)
 {
-	TimestampTz until;
-	Keeper		keeper;
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													predictor_engine_idle_timeout * INT64CONST(1000));
 
-	until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										Max(predictor_engine_idle_timeout, at_least_seconds) * INT64CONST(1000));
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	keeper = shared->keeper;
-	if (shared->keeper.wanted_until < until)
-		shared->keeper.wanted_until = until;
-	LWLockRelease(shared->lock);
-	return keeper;
+	if (keeper->wanted_until < until)
+		keeper->wanted_until = until;
 }
 
+/*
+ * Asks for the server's own engine for another while; one that does not run only if `again`. Returns
+ * what the keeper says.
+ */
 static Keeper
-look_at_keeper(void)
+want_engine(bool again)
 {
 	Keeper		keeper;
 
-	LWLockAcquire(shared->lock, LW_SHARED);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (again || shared->keeper.state == KEEPER_STARTING || shared->keeper.state == KEEPER_RUNNING)
+		extend_wish(&shared->keeper);
 	keeper = shared->keeper;
 	LWLockRelease(shared->lock);
 	return keeper;
@@ -133,7 +132,7 @@ static void
 find_embedded(EngineTarget *target)
 {
 	TimestampTz begin = GetCurrentTimestamp();
-	Keeper		first = keep_wanting(EMBEDDED_TIMEOUT_MS / 1000);
+	Keeper		first = want_engine(true);
 	Keeper		now = first;
 
 	shared_wake_launcher();
@@ -146,8 +145,9 @@ find_embedded(EngineTarget *target)
 			ereport(ERROR,
 					(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 					 errmsg("could not start the server's own engine: %s", now.error),
-					 errhint("The server's log says more; predictor.engine_program names the program, "
-							 "predictor.engine_url one that runs elsewhere.")));
+					 errhint("Its log (predictor/engine.log in the data directory, or predictord.log in the "
+							 "log directory) and the server's say more; predictor.engine_program names "
+							 "the program.")));
 		if (!tried && TimestampDifferenceExceeds(begin, time, KEEPER_TIMEOUT_MS))
 			ereport(ERROR,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -162,7 +162,7 @@ find_embedded(EngineTarget *target)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50,
 						 wait_event_engine());
 		serve_interrupts(target->on_wait, target->context);
-		now = look_at_keeper();
+		now = want_engine(!tried);
 	}
 	use_keeper(target, &now);
 }
@@ -179,6 +179,13 @@ engine_find(EngineTarget *target, EngineWaitHook on_wait, void *context)
 		find_embedded(target);
 }
 
+void
+engine_keep(const EngineTarget *target)
+{
+	if (target->embedded)
+		(void) want_engine(false);
+}
+
 bool
 engine_still_there(const EngineTarget *target, char **error)
 {
@@ -186,7 +193,7 @@ engine_still_there(const EngineTarget *target, char **error)
 
 	if (!target->embedded)
 		return true;
-	keeper = look_at_keeper();
+	keeper = want_engine(false);
 	if (keeper.state == KEEPER_RUNNING && keeper.generation == target->generation)
 		return true;
 	*error = pstrdup(keeper.state == KEEPER_FAILED ? keeper.error : "it was stopped");
@@ -227,13 +234,21 @@ wait_for_something(WaitEvent *events)
 static void
 drive(const EngineTarget *target)
 {
+	TimestampTz kept_at = GetCurrentTimestamp();
 	bool		done;
 
+	engine_keep(target);
 	WITH_SIGNALS_BLOCKED(done = engine_http_advance(-1, 0));
 	while (!done)
 	{
 		WaitEvent	events[ENGINE_HTTP_MAX_SOCKETS + 2];
 		int			count = wait_for_something(events);
+
+		if (TimestampDifferenceExceeds(kept_at, GetCurrentTimestamp(), ENGINE_WAIT_MS))
+		{
+			engine_keep(target);
+			kept_at = GetCurrentTimestamp();
+		}
 
 		for (int i = 0; i < count && !done; i++)
 		{
@@ -294,8 +309,6 @@ engine_request(const EngineTarget *target, const EngineCall *call)
 	EngineReply *reply = palloc0(sizeof(EngineReply));
 	EngineHttpRequest request = {0};
 
-	if (target->embedded)
-		(void) keep_wanting(0);
 	if (!check_ssl_key_file_permissions(target->key_file, false))
 	{
 		reply->problem = ENGINE_BAD_CLIENT_FILES;

@@ -41,9 +41,11 @@ typedef struct EngineTarget
 /*
  * Finds the engine: predictor.engine_url, or else the server's own, which is started if it does not
  * run, and waited for. Raises if that fails. From then on the server's own engine stays for
- * predictor.engine_idle_timeout; each request to it extends that.
+ * predictor.engine_idle_timeout, which may be a second; each request, and engine_keep(), extends
+ * that.
  */
 extern void engine_find(EngineTarget *target, EngineWaitHook on_wait, void *context);
+extern void engine_keep(const EngineTarget *target);
 
 /* Is the server's own engine still the one that was found? If not, *error is the reason (palloc). */
 extern bool engine_still_there(const EngineTarget *target, char **error);
@@ -91,6 +93,7 @@ extern void engine_require_answer(const EngineTarget *target, const EngineReply 
 extern Jsonb *engine_json(const EngineTarget *target, const EngineReply *reply);
 extern char *engine_json_text(Jsonb *object, const char *key);
 extern double engine_json_number(Jsonb *object, const char *key, double otherwise);
+extern int64 engine_json_integer(Jsonb *object, const char *key, int64 otherwise);
 extern Jsonb *engine_json_object(Jsonb *object, const char *key);
 
 /* Fills sqlstate, error and hint of a reply without an answer; engine_reply.c. */

@@ -17,6 +17,8 @@
 
 namespace {
 
+constexpr int64_t kRetryMs = 5;
+
 struct Http {
   bool curl_ready;
   CURLM* multi;
@@ -75,7 +77,8 @@ int on_socket(CURL*, curl_socket_t fd, int what, void*, void*) {
 
 int on_timer(CURLM*, long timeout_ms, void*) {
   http.has_deadline = timeout_ms >= 0;
-  http.deadline_ms = timeout_ms >= 0 ? now_ms() + timeout_ms : 0;
+  // One more, since the clock's fraction of a millisecond is lost.
+  http.deadline_ms = timeout_ms > 0 ? now_ms() + timeout_ms + 1 : now_ms();
   return 0;
 }
 
@@ -224,16 +227,18 @@ bool set_transfer(CURL* easy, const EngineHttpRequest& request) {
 }
 
 // TLS 1.3 tells a client that its certificate is refused only after the handshake, at the first
-// read or write, as an alert in the text of an otherwise ordinary transport error.
-bool names_client_refusal(const char* text) {
+// read or write, as an alert in the text of an otherwise ordinary transport error. Leaves of the
+// text the name of the alert.
+bool is_client_refusal() {
   static constexpr const char* kAlerts[] = {
-      "alert certificate required", "alert bad certificate",     "alert unknown ca",
-      "alert certificate expired",  "alert certificate revoked", "alert certificate unknown",
-      "alert access denied",        "alert unsupported certificate",
-      "alert handshake failure",
+      "certificate required", "bad certificate",     "unknown ca",    "certificate expired",
+      "certificate revoked",  "certificate unknown", "access denied", "unsupported certificate",
   };
   for (const char* alert : kAlerts) {
-    if (std::strstr(text, alert) != nullptr) return true;
+    const char* found = std::strstr(http.error, alert);
+    if (found == nullptr || std::strstr(http.error, " alert ") == nullptr) continue;
+    std::snprintf(http.error, sizeof http.error, "%s", alert);
+    return true;
   }
   return false;
 }
@@ -266,7 +271,7 @@ EngineProblem classify(CURLcode code) {
     case CURLE_OUT_OF_MEMORY:
       return ENGINE_NO_MEMORY;
     case CURLE_SSL_CONNECT_ERROR:
-      return names_client_refusal(http.error) ? ENGINE_CLIENT_REFUSED : ENGINE_TLS;
+      return is_client_refusal() ? ENGINE_CLIENT_REFUSED : ENGINE_TLS;
 #if LIBCURL_VERSION_NUM >= 0x074d00
     case CURLE_SSL_CLIENTCERT:
       return ENGINE_CLIENT_REFUSED;
@@ -275,7 +280,7 @@ EngineProblem classify(CURLcode code) {
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
-      return names_client_refusal(http.error) ? ENGINE_CLIENT_REFUSED : ENGINE_LOST;
+      return is_client_refusal() ? ENGINE_CLIENT_REFUSED : ENGINE_LOST;
     default:
       return ENGINE_OTHER;
   }
@@ -342,8 +347,9 @@ bool engine_http_advance(int fd, int events) noexcept {
   int mask = 0;
   if (events & ENGINE_HTTP_READ) mask |= CURL_CSELECT_IN;
   if (events & ENGINE_HTTP_WRITE) mask |= CURL_CSELECT_OUT;
-  // libcurl arms its timer anew if it wants another one.
-  if (fd < 0) http.has_deadline = false;
+  // libcurl arms its timer anew if it wants another one. If it finds that a timer is not quite due
+  // yet it does not, so until it says something else it is asked again soon.
+  if (fd < 0 && http.has_deadline) http.deadline_ms = now_ms() + kRetryMs;
   if (curl_multi_socket_action(http.multi, fd < 0 ? CURL_SOCKET_TIMEOUT : fd, mask, &running) !=
       CURLM_OK) {
     fail(ENGINE_OTHER, "libcurl's event loop failed");

@@ -180,6 +180,24 @@ engine_require_answer(const EngineTarget *target, const EngineReply *reply)
 				 errhint("The engine's log says more.")));
 }
 
+/*
+ * The body as valid text of the database's encoding. JSON of the engine is UTF-8, in which only
+ * messages are ever more than ASCII; converting them would need a transaction, so elsewhere such
+ * characters become question marks.
+ */
+static char *
+readable_text(const EngineReply *reply)
+{
+	char	   *text = pnstrdup(reply->body, reply->size);
+
+	if (GetDatabaseEncoding() == PG_UTF8 && pg_verifymbstr(reply->body, reply->size, true))
+		return text;
+	for (size_t i = 0; i < reply->size; i++)
+		if (IS_HIGHBIT_SET(text[i]) || text[i] == '\0')
+			text[i] = '?';
+	return text;
+}
+
 Jsonb *
 engine_json(const EngineTarget *target, const EngineReply *reply)
 {
@@ -189,9 +207,7 @@ engine_json(const EngineTarget *target, const EngineReply *reply)
 	/* Reading JSON touches memory alone, so an error in it can be replaced by one that says more. */
 	PG_TRY();
 	{
-		char	   *text = pg_any_to_server(reply->body, (int) reply->size, PG_UTF8);
-
-		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(readable_text(reply))));
 	}
 	PG_CATCH();
 	{
@@ -236,6 +252,15 @@ engine_json_number(Jsonb *object, const char *key, double otherwise)
 		return otherwise;
 	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
 											  NumericGetDatum(value.val.numeric)));
+}
+
+int64
+engine_json_integer(Jsonb *object, const char *key, int64 otherwise)
+{
+	double		value = engine_json_number(object, key, (double) otherwise);
+
+	/* within these bounds the conversion is exact; what is beyond is no number of ours */
+	return value >= -9e15 && value <= 9e15 ? (int64) value : otherwise;
 }
 
 Jsonb *

@@ -39,6 +39,16 @@ explain_option_repeated(ParseState *pstate, DefElem *option)
 			 parser_errposition(pstate, option->location)));
 }
 
+void
+explain_load_model(const ExplainRequest *request)
+{
+	const char *problem;
+	const char *hint;
+
+	if (predictor_enabled)
+		serve_model(request->model, &problem, &hint);
+}
+
 Answer *
 explain_predict(ExplainRequest *request, QueryDesc *queryDesc)
 {

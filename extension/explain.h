@@ -4,7 +4,8 @@
  * explain.c          the option's value, the prediction of one plan, and how it is printed
  * explain_native.c   PostgreSQL 18 and later: through the server's own EXPLAIN hooks
  * explain_utility.c  PostgreSQL 14 to 17, which have no such hooks: runs EXPLAIN with a mark on each
- *                    node of the plan
+ *                    node of its plans
+ * explain_marks.c    PostgreSQL 14 to 17: sets the marks and takes them out again
  * explain_rewrite.c  PostgreSQL 14 to 17: finds the marks in EXPLAIN's output and puts our lines there
  *
  * Where our part stands, the same in every version and format: a node's prediction is the last of
@@ -42,7 +43,13 @@ typedef struct ExplainRequest
 extern const char *explain_option_value(ParseState *pstate, DefElem *option);
 
 /* Raises the error for an option that is there twice. */
-extern void explain_option_repeated(ParseState *pstate, DefElem *option) pg_attribute_noreturn();
+extern void explain_option_repeated(ParseState *pstate, DefElem *option);
+
+/*
+ * Loads the model if this backend has not yet, so that this is not part of the "Execution Time" of a
+ * statement that is predicted while it is timed. Tells the user nothing: explain_predict() will.
+ */
+extern void explain_load_model(const ExplainRequest *request);
 
 /*
  * Predicts a plan after standard_ExecutorStart. Reads tables, needs a snapshot. If there is no

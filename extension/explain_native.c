@@ -5,6 +5,10 @@
  * an ExplainState of its own, without a request, and prints as ever. Plans of one command are printed
  * one after the other: the first node of each brings its prediction, and the hook at the plan's end
  * forgets it, so that an EState which happens to lie where the last one lay is not taken for it.
+ *
+ * So EXPLAIN ANALYZE predicts when the statement has run, on purpose: what we do while it is printed is
+ * not part of its "Execution Time". Nothing of the run can reach the prediction, for what is measured
+ * is captured only at ExecutorEnd, after printing.
  */
 #include "postgres.h"
 

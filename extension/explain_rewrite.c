@@ -36,7 +36,8 @@ typedef struct FormatWords
 } FormatWords;
 
 static const FormatWords words_of[] = {
-	[EXPLAIN_FORMAT_TEXT] = {" width=", NULL, "  (cost=", {"Subplans Removed: "}, {"Execution Time: "}, 0},
+	[EXPLAIN_FORMAT_TEXT] = {" width=", NULL, "  (cost=",
+	{"Subplans Removed: "}, {"Execution Time: "}, 0},
 	[EXPLAIN_FORMAT_XML] = {"<Plan-Width>", "<Planned-Partitions>", "<Startup-Cost>",
 	{"<Subplans-Removed>", "<Plans>", "</Plan>"}, {"<Execution-Time>", "</Query>"}, 4},
 	[EXPLAIN_FORMAT_JSON] = {"\"Plan Width\": ", "\"Planned Partitions\": ", "\"Startup Cost\": ",
@@ -365,7 +366,7 @@ insert_printed(Rewriter *rw, const char *at)
 	appendBinaryStringInfo(rw->result, rw->es->str->data, rw->es->str->len);
 }
 
-/* One node: its width, the marks in its properties, its prediction, and its query's if it is the last. */
+/* One node: its width, the marks in its properties, its prediction; the query's if it is the last. */
 static void
 rewrite_node(Rewriter *rw, const Mark *mark, const char **line)
 {

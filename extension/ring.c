@@ -8,6 +8,7 @@
 
 #include "extension/ring.h"
 #include "extension/settings.h"
+#include "extension/shared.h"
 
 typedef struct Ring
 {
@@ -91,6 +92,7 @@ ring_put(Oid database, const void *record, uint32 length)
 	Size		needed = sizeof(RingHeader) + MAXALIGN(length);
 	int			start = MyProcPid % RING_PARTITIONS;
 	RingResult	result = RING_BUSY;
+	bool		wake = false;
 
 	if (needed > ring_record_limit())
 		return RING_TOO_LARGE;
@@ -108,11 +110,16 @@ ring_put(Oid database, const void *record, uint32 length)
 
 			copy_in(ring, ring->tail, (const char *) &header, sizeof(header));
 			copy_in(ring, ring->tail + sizeof(header), record, length);
+			/* once, when it gets half full */
+			wake = ring->tail - ring->head < ring->size / 2 &&
+				ring->tail + needed - ring->head >= ring->size / 2;
 			ring->tail += needed;
 			result = RING_OK;
 		}
 		LWLockRelease(ring->lock);
 	}
+	if (wake || result == RING_FULL)
+		shared_wake_launcher();
 	return result;
 }
 

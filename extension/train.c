@@ -194,20 +194,28 @@ give_up(int code, Datum arg)
 	wake_trainer(trainer_pid);
 }
 
+/* Has the phase more to say than its name? */
+static bool
+has_measure(const TrainingJob *job)
+{
+	return (job->epoch > 0 && strcmp(job->phase, "training") == 0) ||
+		(job->plans > 0 && strcmp(job->phase, "reading history") == 0);
+}
+
 static void
 notice_progress(const TrainingJob *job)
 {
-	if (job->max_epochs > 0 && job->epoch > 0 && strcmp(job->phase, "training") == 0)
+	if (!has_measure(job))
+		ereport(NOTICE, (errmsg("training \"%s\": %s", NameStr(job->model), job->phase)));
+	else if (job->epoch > 0)
 		ereport(NOTICE,
 				(errmsg("training \"%s\": epoch %d/%d, validation q-error %.2f, about %.0f s left",
 						NameStr(job->model), job->epoch, job->max_epochs, job->validation_q50,
 						ceil(Max(job->eta_seconds, 0)))));
-	else if (job->plans > 0 && strcmp(job->phase, "reading history") == 0)
-		ereport(NOTICE,
-				(errmsg("training \"%s\": %s, " INT64_FORMAT " plans so far", NameStr(job->model),
-						job->phase, job->plans)));
 	else
-		ereport(NOTICE, (errmsg("training \"%s\": %s", NameStr(job->model), job->phase)));
+		ereport(NOTICE,
+				(errmsg("training \"%s\": %s, " INT64_FORMAT " statements so far", NameStr(job->model),
+						job->phase, job->plans)));
 }
 
 /* Says what is new: each phase at once, progress within one every now and then. */
@@ -219,7 +227,7 @@ notice_news(const TrainingJob *job, TrainingJob *said, TimestampTz *said_at)
 	if (job->state != JOB_RUNNING)
 		return;
 	if (strcmp(job->phase, said->phase) == 0 &&
-		(job->progress_count == said->progress_count ||
+		(!has_measure(job) || job->progress_count == said->progress_count ||
 		 !TimestampDifferenceExceeds(*said_at, now, NOTICE_INTERVAL_MS)))
 		return;
 	notice_progress(job);

@@ -3,8 +3,8 @@
 // The engine writes it (BundleWriter), the database stores it in a table, the backend evaluates it
 // in place (BundleView). Layout, little-endian, every section aligned to 8 bytes:
 //   "PGPREDBN", u32 format version, u32 section count, u64 total length, 32 bytes SHA-256 over all
-//   bytes after the checksum field; then a table of {u32 type, u32 version, u64 offset, u64 length};
-//   then the sections.
+//   bytes after the checksum field; then a table of {u32 type, u32 version, u64 offset, u64
+//   length}; then the sections.
 //
 // BundleView::open() trusts nothing: after it returned kOk, no section reaches outside the bytes
 // and every dimension has been checked against its section's length.
@@ -43,9 +43,9 @@ enum class BundleStatus {
   kWrongVersion,
   kTruncated,
   kChecksum,
-  kBadSection,   // a section's offset, length or dimensions do not fit
+  kBadSection,     // a section's offset, length or dimensions do not fit
   kWrongFeatures,  // made for another version of the feature encoding
-  kCanary,       // the stored record is not answered as it was when the bundle was made
+  kCanary,         // the stored record is not answered as it was when the bundle was made
 };
 
 // A sentence for people; never null.

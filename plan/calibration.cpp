@@ -13,8 +13,8 @@ constexpr double kLeastLogMs = -13.8;
 constexpr double kMostLogMs = 24.2;
 
 bool is_sane(const Blend& blend) {
-  return blend.weight >= 0 && blend.weight <= 1 && std::isfinite(blend.low_offset) &&
-         std::isfinite(blend.high_offset);
+  return blend.weight >= 0 && blend.weight <= 1 && blend.correction >= 0 && blend.correction <= 1 &&
+         std::isfinite(blend.low_offset) && std::isfinite(blend.high_offset);
 }
 
 }  // namespace
@@ -23,8 +23,10 @@ std::vector<std::byte> write_calibration(const Calibration& calibration) {
   SectionWriter out;
   out.put(calibration.cost.intercept);
   out.put(calibration.cost.slope);
+  out.put(calibration.log_unit);
   for (const Blend& blend : calibration.blend) {
     out.put(blend.weight);
+    out.put(blend.correction);
     out.put(blend.low_offset);
     out.put(blend.high_offset);
   }
@@ -37,9 +39,12 @@ bool read_calibration(std::span<const std::byte> content, Calibration& calibrati
   SectionReader in(content);
   calibration.cost.intercept = in.get<double>();
   calibration.cost.slope = in.get<double>();
-  bool sane = std::isfinite(calibration.cost.intercept) && std::isfinite(calibration.cost.slope);
+  calibration.log_unit = in.get<double>();
+  bool sane = std::isfinite(calibration.cost.intercept) && std::isfinite(calibration.cost.slope) &&
+              std::isfinite(calibration.log_unit);
   for (Blend& blend : calibration.blend) {
     blend.weight = in.get<double>();
+    blend.correction = in.get<double>();
     blend.low_offset = in.get<double>();
     blend.high_offset = in.get<double>();
     sane = sane && is_sane(blend);
@@ -55,18 +60,20 @@ double planned_memory_kb(double rows, double width) {
   return kb > 0 ? std::min(kb, 1e12) : 0;
 }
 
-LogTime blend_log_time(const Blend& blend, double log_cost, const float* answers) {
-  double median = 0, low = 0, high = 0;
-  if (answers != nullptr && blend.weight > 0 && std::isfinite(answers[kOutTime]) &&
-      std::isfinite(answers[kOutLowSpread]) && std::isfinite(answers[kOutHighSpread])) {
-    median = blend.weight * answers[kOutTime];
-    low = median - blend.weight * softplus(answers[kOutLowSpread]);
-    high = median + blend.weight * softplus(answers[kOutHighSpread]);
+LogTime blend_log_time(const Blend& blend, double log_cost, const NetworkTime* network) {
+  double median = log_cost, low = log_cost, high = log_cost;
+  if (network != nullptr && blend.weight > 0 &&
+      std::isfinite(network->log_composed + network->correction + network->low_spread +
+                    network->high_spread)) {
+    median +=
+        blend.weight * (network->log_composed - log_cost) + blend.correction * network->correction;
+    low = median - blend.weight * softplus(network->low_spread);
+    high = median + blend.weight * softplus(network->high_spread);
   }
   LogTime log_time;
-  log_time.median = std::clamp(log_cost + median, kLeastLogMs, kMostLogMs);
-  log_time.low = std::clamp(log_cost + low - blend.low_offset, kLeastLogMs, log_time.median);
-  log_time.high = std::clamp(log_cost + high + blend.high_offset, log_time.median, kMostLogMs);
+  log_time.median = std::clamp(median, kLeastLogMs, kMostLogMs);
+  log_time.low = std::clamp(low - blend.low_offset, kLeastLogMs, log_time.median);
+  log_time.high = std::clamp(high + blend.high_offset, log_time.median, kMostLogMs);
   return log_time;
 }
 

@@ -26,17 +26,20 @@ struct CostModel {
   }
 };
 
-// For one familiarity: ln t = ln calibrated cost + weight * network, and how far the interval
-// reaches beyond the network's own quantiles (split conformal, after Romano, Patterson and Candes,
+// For one familiarity: ln t = (1 - weight) ln calibrated cost + weight ln composed time
+// + correction * the network's correction of it; and how far the interval reaches beyond the
+// network's own quantiles (split conformal, after Romano, Patterson and Candes,
 // "Conformalized Quantile Regression", NeurIPS 2019).
 struct Blend {
-  double weight = 0;        // 0: the calibrated cost alone
-  double low_offset = 0;    // subtracted from the 5 % quantile of ln t
-  double high_offset = 0;   // added to the 95 % quantile of ln t
+  double weight = 0;  // 0: the calibrated cost alone
+  double correction = 0;
+  double low_offset = 0;   // subtracted from the 5 % quantile of ln t
+  double high_offset = 0;  // added to the 95 % quantile of ln t
 };
 
 struct Calibration {
   CostModel cost;
+  double log_unit = 0;  // ln ms per unit of cost, for composed times
   Blend blend[kFamiliarityCount];
   uint64_t memory_operators = 0;  // bit per operator whose memory training has seen
   uint64_t key_id = 0;            // key of the constants' hashes; 0: none, they are ignored
@@ -56,8 +59,14 @@ struct LogTime {
   double median, low, high;
 };
 
-// `answers` is a node's row of network outputs, or null.
-LogTime blend_log_time(const Blend& blend, double log_cost, const float* answers);
+// What the network says about a time.
+struct NetworkTime {
+  double log_composed;                         // ln ms
+  double correction, low_spread, high_spread;  // answers of the network
+};
+
+// `network` may be null: then the cost alone answers.
+LogTime blend_log_time(const Blend& blend, double log_cost, const NetworkTime* network);
 
 }  // namespace predictor
 

@@ -69,9 +69,9 @@ bool has_sane_numbers(const PredictorStatement& s) {
 }
 
 bool has_sane_numbers(const PredictorNode& n) {
-  for (double x : {n.startup_cost, n.total_cost, n.plan_rows, n.relation_pages, n.relation_tuples,
-                   n.actual_startup, n.actual_total, n.actual_rows, n.actual_loops,
-                   n.actual_memory})
+  for (double x :
+       {n.startup_cost, n.total_cost, n.plan_rows, n.relation_pages, n.relation_tuples,
+        n.actual_startup, n.actual_total, n.actual_rows, n.actual_loops, n.actual_memory})
     if (!is_amount(x)) return false;
   return n.plan_width >= 0 && n.workers_planned >= 0;
 }

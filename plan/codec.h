@@ -34,12 +34,12 @@ size_t encode_record(const PredictorRecord& record, std::span<std::byte> out);
 
 enum class DecodeStatus {
   kOk,
-  kBadHeader,   // no stream of ours, or of another version
-  kTruncated,   // ends in the middle of a record
-  kBadLength,   // the length prefix does not fit the node count
-  kBadCount,    // no node, or more than PREDICTOR_MAX_NODES
-  kBadNode,     // parent not before its child, operator or enumeration unknown
-  kBadNumber,   // an infinity, or a negative where none can be
+  kBadHeader,  // no stream of ours, or of another version
+  kTruncated,  // ends in the middle of a record
+  kBadLength,  // the length prefix does not fit the node count
+  kBadCount,   // no node, or more than PREDICTOR_MAX_NODES
+  kBadNode,    // parent not before its child, operator or enumeration unknown
+  kBadNumber,  // an infinity, or a negative where none can be
 };
 
 const char* decode_status_text(DecodeStatus status);

@@ -35,11 +35,14 @@ constexpr NamedValue kRelationships[] = {
     {"Outer", PREDICTOR_REL_OUTER},     {"Inner", PREDICTOR_REL_INNER},
     {"Member", PREDICTOR_REL_MEMBER},   {"InitPlan", PREDICTOR_REL_INITPLAN},
     {"SubPlan", PREDICTOR_REL_SUBPLAN}, {"Subquery", PREDICTOR_REL_SUBQUERY}};
-constexpr NamedValue kJoins[] = {
-    {"Inner", PREDICTOR_JOIN_INNER},           {"Left", PREDICTOR_JOIN_LEFT},
-    {"Full", PREDICTOR_JOIN_FULL},             {"Right", PREDICTOR_JOIN_RIGHT},
-    {"Semi", PREDICTOR_JOIN_SEMI},             {"Anti", PREDICTOR_JOIN_ANTI},
-    {"Right Anti", PREDICTOR_JOIN_RIGHT_ANTI}, {"Right Semi", PREDICTOR_JOIN_RIGHT_SEMI}};
+constexpr NamedValue kJoins[] = {{"Inner", PREDICTOR_JOIN_INNER},
+                                 {"Left", PREDICTOR_JOIN_LEFT},
+                                 {"Full", PREDICTOR_JOIN_FULL},
+                                 {"Right", PREDICTOR_JOIN_RIGHT},
+                                 {"Semi", PREDICTOR_JOIN_SEMI},
+                                 {"Anti", PREDICTOR_JOIN_ANTI},
+                                 {"Right Anti", PREDICTOR_JOIN_RIGHT_ANTI},
+                                 {"Right Semi", PREDICTOR_JOIN_RIGHT_SEMI}};
 constexpr NamedValue kStrategies[] = {{"Plain", PREDICTOR_STRATEGY_PLAIN},
                                       {"Sorted", PREDICTOR_STRATEGY_SORTED},
                                       {"Hashed", PREDICTOR_STRATEGY_HASHED},
@@ -47,16 +50,21 @@ constexpr NamedValue kStrategies[] = {{"Plain", PREDICTOR_STRATEGY_PLAIN},
 constexpr NamedValue kPartialModes[] = {{"Simple", PREDICTOR_PARTIAL_SIMPLE},
                                         {"Partial", PREDICTOR_PARTIAL_PARTIAL},
                                         {"Finalize", PREDICTOR_PARTIAL_FINALIZE}};
-constexpr NamedValue kCommands[] = {
-    {"Select", PREDICTOR_COMMAND_SELECT}, {"Insert", PREDICTOR_COMMAND_INSERT},
-    {"Update", PREDICTOR_COMMAND_UPDATE}, {"Delete", PREDICTOR_COMMAND_DELETE},
-    {"Merge", PREDICTOR_COMMAND_MERGE}};
-constexpr NamedValue kPredicates[] = {
-    {"Filter", kFilterRole},           {"Index Cond", kIndexCondRole},
-    {"Recheck Cond", kRecheckCondRole}, {"TID Cond", kTidCondRole},
-    {"Hash Cond", kHashCondRole},      {"Merge Cond", kMergeCondRole},
-    {"Join Filter", kJoinFilterRole},  {"One-Time Filter", kOneTimeFilterRole},
-    {"Order By", kOrderByRole},        {"Run Condition", kRunConditionRole}};
+constexpr NamedValue kCommands[] = {{"Select", PREDICTOR_COMMAND_SELECT},
+                                    {"Insert", PREDICTOR_COMMAND_INSERT},
+                                    {"Update", PREDICTOR_COMMAND_UPDATE},
+                                    {"Delete", PREDICTOR_COMMAND_DELETE},
+                                    {"Merge", PREDICTOR_COMMAND_MERGE}};
+constexpr NamedValue kPredicates[] = {{"Filter", kFilterRole},
+                                      {"Index Cond", kIndexCondRole},
+                                      {"Recheck Cond", kRecheckCondRole},
+                                      {"TID Cond", kTidCondRole},
+                                      {"Hash Cond", kHashCondRole},
+                                      {"Merge Cond", kMergeCondRole},
+                                      {"Join Filter", kJoinFilterRole},
+                                      {"One-Time Filter", kOneTimeFilterRole},
+                                      {"Order By", kOrderByRole},
+                                      {"Run Condition", kRunConditionRole}};
 
 std::string_view text_of(const Json& object, const char* key) {
   auto found = object.find(key);
@@ -133,10 +141,10 @@ class Reader {
 
   void read_structure(const Json& json, PredictorNode& n) {
     auto small = [](int value) { return static_cast<uint8_t>(value); };
-    n.relationship = n.parent < 0 ? small(PREDICTOR_REL_ROOT)
-                                  : small(look_up(kRelationships,
-                                                  text_of(json, "Parent Relationship"),
-                                                  PREDICTOR_REL_OUTER));
+    n.relationship = n.parent < 0
+                         ? small(PREDICTOR_REL_ROOT)
+                         : small(look_up(kRelationships, text_of(json, "Parent Relationship"),
+                                         PREDICTOR_REL_OUTER));
     n.join_type = small(look_up(kJoins, text_of(json, "Join Type"), PREDICTOR_JOIN_NONE));
     n.strategy = small(look_up(kStrategies, text_of(json, "Strategy"), PREDICTOR_STRATEGY_NONE));
     n.partial_mode =
@@ -188,8 +196,7 @@ class Reader {
       n.actual_memory = amount(json, "Peak Memory Usage");
     else if (text_of(json, "Sort Space Type") == "Memory")
       n.actual_memory = amount(json, "Sort Space Used");
-    if (!std::isnan(n.actual_memory) && n.actual_loops > 0)
-      n.flags |= PREDICTOR_NODE_HAS_MEMORY;
+    if (!std::isnan(n.actual_memory) && n.actual_loops > 0) n.flags |= PREDICTOR_NODE_HAS_MEMORY;
   }
 
   void read_statement(const Json& top) {
@@ -205,7 +212,8 @@ class Reader {
     s.command = PREDICTOR_COMMAND_SELECT;
     for (const PredictorNode& n : out_.record.nodes) {
       if (n.op == PREDICTOR_OP_MODIFY_TABLE) s.command = n.command;
-      if (n.flags & PREDICTOR_NODE_HAS_TIME) s.instrumentation = PREDICTOR_INSTRUMENT_TIMERS;
+      if (n.flags & PREDICTOR_NODE_HAS_TIME)
+        s.instrumentation = PREDICTOR_INSTRUMENT_TIMERS;
       else if (n.flags & PREDICTOR_NODE_HAS_ROWS && s.instrumentation == PREDICTOR_INSTRUMENT_NONE)
         s.instrumentation = PREDICTOR_INSTRUMENT_ROWS;
     }

@@ -26,10 +26,10 @@ enum class ExplainStatus {
 const char* explain_status_text(ExplainStatus status);
 
 struct ExplainedPlan {
-  OwnedRecord record;      // signed; total_time is "Execution Time", NaN if there is none
-  std::string group;       // "Group" of a trace file
-  std::string database;    // "Database" of a trace file
-  int unknown_nodes = 0;   // nodes whose "Node Type" is not in our vocabulary
+  OwnedRecord record;     // signed; total_time is "Execution Time", NaN if there is none
+  std::string group;      // "Group" of a trace file
+  std::string database;   // "Database" of a trace file
+  int unknown_nodes = 0;  // nodes whose "Node Type" is not in our vocabulary
 };
 
 // `text` is one JSON object with a "Plan", or an array of one. No exception escapes.

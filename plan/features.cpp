@@ -80,9 +80,12 @@ void attach_to_parent(const PredictorRecord& record, int i, NodePlace* places) {
   if (n.parent < 0) return;
   NodePlace& above = places[n.parent];
   above.children++;
-  if (n.relationship == PREDICTOR_REL_OUTER && above.outer < 0) above.outer = i;
-  else if (n.relationship == PREDICTOR_REL_INNER && above.inner < 0) above.inner = i;
-  else above.other_rows = std::max(above.other_rows, known(n.plan_rows));
+  if (n.relationship == PREDICTOR_REL_OUTER && above.outer < 0)
+    above.outer = i;
+  else if (n.relationship == PREDICTOR_REL_INNER && above.inner < 0)
+    above.inner = i;
+  else
+    above.other_rows = std::max(above.other_rows, known(n.plan_rows));
 }
 
 // What the subtree of `i` adds to its parent's cost for one loop of the parent.
@@ -96,6 +99,33 @@ void add_cost_to_parent(const PredictorRecord& record, int i, NodePlace* places)
   above.largest_child_cost = std::max(above.largest_child_cost, std::min(cost, whole));
   above.height = std::max(above.height, places[i].height + 1);
   above.nodes_below += places[i].nodes_below + 1;
+}
+
+// A Limit that stops early stops everything below it, down to the next node that reads all of its
+// input before it yields; there, the planner's cost of that node is all startup.
+double find_fraction(const PredictorRecord& record, int i, const NodePlace* places) {
+  const PredictorNode& n = record.nodes[i];
+  if (n.parent < 0 || n.relationship == PREDICTOR_REL_INITPLAN) return 1;
+  const PredictorNode& parent = record.nodes[n.parent];
+  double above = places[n.parent].fraction;
+  if (parent.op == PREDICTOR_OP_LIMIT && known(n.total_cost) > known(parent.total_cost))
+    above *= known(parent.total_cost) / known(n.total_cost);
+  bool blocks = known(parent.startup_cost) >= known(n.total_cost);
+  return blocks ? 1 : std::max(above, 1e-6);
+}
+
+// PostgreSQL's cost of a node leaves out much of what it costs to pass tuples on; and it is zero
+// for a Hash, which certainly works. In units of cost: cpu_tuple_cost and half of it.
+double find_work(const PredictorRecord& record, int i, const NodePlace* places) {
+  constexpr double kPerTupleOut = 0.01, kPerTupleIn = 0.005, kPerStart = 0.01;
+  const PredictorNode& n = record.nodes[i];
+  const NodePlace& place = places[i];
+  auto rows_of = [&record](int node) {
+    return node >= 0 ? known(record.nodes[node].plan_rows) : 0.0;
+  };
+  double self = std::max(0.0, known(n.total_cost) - place.child_cost);
+  double in = rows_of(place.outer) + rows_of(place.inner) + place.other_rows;
+  return self + kPerTupleOut * known(n.plan_rows) + kPerTupleIn * in + kPerStart;
 }
 
 struct Encoder {
@@ -132,10 +162,10 @@ struct Encoder {
     x[kLogOuterRows] = log1(outer);
     x[kLogInnerRows] = log1(rows_of(place.inner));
     x[kLogOtherRows] = log1(place.other_rows);
-    x[kJoinSelectivity] =
-        is_join(n.op) ? x[kLogRows] - x[kLogOuterRows] - x[kLogInnerRows] : 0.0f;
+    x[kJoinSelectivity] = is_join(n.op) ? x[kLogRows] - x[kLogOuterRows] - x[kLogInnerRows] : 0.0f;
     x[kFanOut] = place.outer >= 0 ? x[kLogRows] - x[kLogOuterRows] : 0.0f;
     x[kLogSortWork] = is_sort(n.op) ? log1(outer * std::log2(2 + outer)) : 0.0f;
+    x[kLogWork] = log_work(place);
     x[kLogLoops] = log1(place.loops);
     x[kLogAllRows] = log1(known(n.plan_rows) * place.loops);
     bool scan = n.relation != 0;
@@ -182,13 +212,12 @@ struct Encoder {
 
   void encode_categories(int i, NodeFeatures& out) const {
     const PredictorNode& n = record.nodes[i];
-    const int values[kCategoryCount] = {n.op,       n.relationship, n.join_type,
-                                        n.strategy, n.partial_mode, n.command,
-                                        record.statement.command};
+    const int values[kCategoryCount] = {
+        n.op,      n.relationship,          n.join_type, n.strategy, n.partial_mode,
+        n.command, record.statement.command};
     constexpr int kSizes[kCategoryCount] = {
-        PREDICTOR_OPERATOR_COUNT,          PREDICTOR_REL_SUBQUERY + 1,
-        PREDICTOR_JOIN_RIGHT_SEMI + 1,     PREDICTOR_STRATEGY_MIXED + 1,
-        PREDICTOR_PARTIAL_FINALIZE + 1,    PREDICTOR_COMMAND_MERGE + 1,
+        PREDICTOR_OPERATOR_COUNT,     PREDICTOR_REL_SUBQUERY + 1,     PREDICTOR_JOIN_RIGHT_SEMI + 1,
+        PREDICTOR_STRATEGY_MIXED + 1, PREDICTOR_PARTIAL_FINALIZE + 1, PREDICTOR_COMMAND_MERGE + 1,
         PREDICTOR_COMMAND_MERGE + 1};
     int first = 0;
     for (int c = 0; c < kCategoryCount; c++) {
@@ -221,8 +250,15 @@ void find_places(const PredictorRecord& record, NodePlace* places) {
     }
     attach_to_parent(record, i, places);
     find_loops(record, i, places);
+    place.fraction = find_fraction(record, i, places);
   }
   for (int i = record.node_count - 1; i > 0; i--) add_cost_to_parent(record, i, places);
+  for (int i = 0; i < record.node_count; i++) places[i].work = find_work(record, i, places);
+}
+
+float log_work(const NodePlace& place) {
+  double work = std::clamp(place.work * place.loops * place.fraction, 1e-30, 1e30);
+  return std::log(static_cast<float>(work));
 }
 
 void encode_features(const PredictorRecord& record, NodePlace* places, NodeFeatures* features) {

@@ -23,9 +23,9 @@ inline constexpr uint32_t kFeatureVersion = 1;
 enum NumericFeature : int {
   kLogStartupCost,
   kLogTotalCost,
-  kLogSelfCost,       // total cost less what the children cost
-  kSelfShare,         // of the node's total cost
-  kStartupShare,      // of the node's total cost
+  kLogSelfCost,        // total cost less what the children cost
+  kSelfShare,          // of the node's total cost
+  kStartupShare,       // of the node's total cost
   kLargestChildShare,  // of the node's total cost
   kLogRows,
   kLogWidth,
@@ -40,6 +40,7 @@ enum NumericFeature : int {
   kLogRelationTuples,
   kRelationUnknown,  // a scan of a relation of unknown size
   kScanSelectivity,  // ln(rows / relation tuples)
+  kLogWork,          // ln(work * loops * fraction), see NodePlace
   kLogLoops,
   kLogAllRows,  // rows * loops
   kLogAllCost,  // total cost * loops
@@ -116,8 +117,13 @@ struct NodePlace {
   double loops;           // by the planner's rows, in one process
   double child_cost;      // of all children, loops included, at most the node's own
   double largest_child_cost;
-  double other_rows;      // largest of the children that are neither outer nor inner
+  double other_rows;  // largest of the children that are neither outer nor inner
+  double fraction;    // of its full run that a Limit above leaves of it
+  double work;        // the node's own cost of one full run, tuples passed on included
 };
+
+// ln of what the node itself does in the whole statement, in units of cost.
+float log_work(const NodePlace& place);
 
 // Fills places[0 .. node_count) and features[0 .. node_count). The record must be one that the
 // codec would accept: parents before children, enumerations in range. Does not allocate.

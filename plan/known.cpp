@@ -108,8 +108,7 @@ uint32_t Known::row_count(int table) const {
   uint32_t rows = kFirstIdentity;
   const Table& identities = identities_[table];
   for (uint64_t at = 0; at <= identities.mask; at++)
-    if (identities.keys[at] != 0 && identities.values[at] >= rows)
-      rows = identities.values[at] + 1;
+    if (identities.keys[at] != 0 && identities.values[at] >= rows) rows = identities.values[at] + 1;
   return rows;
 }
 

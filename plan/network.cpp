@@ -24,17 +24,51 @@ typedef float Lanes __attribute__((vector_size(kLaneCount * sizeof(float)), alig
 PREDICTOR_INLINE const Lanes& lanes(const float* p) { return *reinterpret_cast<const Lanes*>(p); }
 PREDICTOR_INLINE Lanes& lanes(float* p) { return *reinterpret_cast<Lanes*>(p); }
 
-// y[0 .. kBlocks * kLaneCount) += x W for `kBlocks` blocks of columns of W.
-template <int kBlocks>
-PREDICTOR_INLINE void add_product_block(const float* x, int inputs, const float* weights,
-                                        int stride, float* y) {
-  Lanes sum[kBlocks];
-  for (int b = 0; b < kBlocks; b++) sum[b] = lanes(y + b * kLaneCount);
-  for (int i = 0; i < inputs; i++) {
-    const float* row = weights + static_cast<size_t>(i) * stride;
-    for (int b = 0; b < kBlocks; b++) sum[b] += x[i] * lanes(row + b * kLaneCount);
+// y[0 .. 4 * kLaneCount) += x W for four blocks of columns of W. Written out, because the sums must
+// stay in registers, and four of them in flight hide the latency of an addition.
+PREDICTOR_INLINE void add_product4(const float* x, int inputs, const float* weights, int stride,
+                                   float* y) {
+  Lanes sum0 = lanes(y), sum1 = lanes(y + kLaneCount);
+  Lanes sum2 = lanes(y + 2 * kLaneCount), sum3 = lanes(y + 3 * kLaneCount);
+  for (int i = 0; i < inputs; i++, weights += stride) {
+    sum0 += x[i] * lanes(weights);
+    sum1 += x[i] * lanes(weights + kLaneCount);
+    sum2 += x[i] * lanes(weights + 2 * kLaneCount);
+    sum3 += x[i] * lanes(weights + 3 * kLaneCount);
   }
-  for (int b = 0; b < kBlocks; b++) lanes(y + b * kLaneCount) = sum[b];
+  lanes(y) = sum0, lanes(y + kLaneCount) = sum1;
+  lanes(y + 2 * kLaneCount) = sum2, lanes(y + 3 * kLaneCount) = sum3;
+}
+
+// The same for two blocks: even and odd inputs apart make four sums again.
+PREDICTOR_INLINE void add_product2(const float* x, int inputs, const float* weights, int stride,
+                                   float* y) {
+  Lanes even0 = lanes(y), even1 = lanes(y + kLaneCount), odd0 = {}, odd1 = {};
+  int i = 0;
+  for (; i + 2 <= inputs; i += 2, weights += 2 * stride) {
+    even0 += x[i] * lanes(weights);
+    even1 += x[i] * lanes(weights + kLaneCount);
+    odd0 += x[i + 1] * lanes(weights + stride);
+    odd1 += x[i + 1] * lanes(weights + stride + kLaneCount);
+  }
+  if (i < inputs) {
+    even0 += x[i] * lanes(weights);
+    even1 += x[i] * lanes(weights + kLaneCount);
+  }
+  lanes(y) = even0 + odd0;
+  lanes(y + kLaneCount) = even1 + odd1;
+}
+
+PREDICTOR_INLINE void add_product1(const float* x, int inputs, const float* weights, int stride,
+                                   float* y) {
+  Lanes even = lanes(y), odd = {};
+  int i = 0;
+  for (; i + 2 <= inputs; i += 2, weights += 2 * stride) {
+    even += x[i] * lanes(weights);
+    odd += x[i + 1] * lanes(weights + stride);
+  }
+  if (i < inputs) even += x[i] * lanes(weights);
+  lanes(y) = even + odd;
 }
 
 // y += x W, where W is [inputs, outputs] and outputs a multiple of kLaneCount.
@@ -42,9 +76,10 @@ PREDICTOR_INLINE void add_product(const float* x, int inputs, const float* weigh
                                   float* y) {
   int column = 0;
   for (; column + 4 * kLaneCount <= outputs; column += 4 * kLaneCount)
-    add_product_block<4>(x, inputs, weights + column, outputs, y + column);
-  for (; column < outputs; column += kLaneCount)
-    add_product_block<1>(x, inputs, weights + column, outputs, y + column);
+    add_product4(x, inputs, weights + column, outputs, y + column);
+  for (; column + 2 * kLaneCount <= outputs; column += 2 * kLaneCount)
+    add_product2(x, inputs, weights + column, outputs, y + column);
+  if (column < outputs) add_product1(x, inputs, weights + column, outputs, y + column);
 }
 
 PREDICTOR_INLINE void add_row(const float* row, int width, float* y) {
@@ -52,7 +87,11 @@ PREDICTOR_INLINE void add_row(const float* row, int width, float* y) {
 }
 
 PREDICTOR_INLINE void relu(int width, float* y) {
-  for (int j = 0; j < width; j++) y[j] = y[j] > 0 ? y[j] : 0;
+  const Lanes zero = {};
+  for (int j = 0; j < width; j += kLaneCount) {
+    Lanes x = lanes(y + j);
+    lanes(y + j) = x > zero ? x : zero;
+  }
 }
 
 // y = y / rms(y). Sixteen partial sums, so that every target adds in the same order.
@@ -142,9 +181,7 @@ bool all_finite(const float* x, size_t count) {
   return true;
 }
 
-bool is_width(uint32_t width) {
-  return width > 0 && width <= kMaxWidth && width % kLaneCount == 0;
-}
+bool is_width(uint32_t width) { return width > 0 && width <= kMaxWidth && width % kLaneCount == 0; }
 
 }  // namespace
 
@@ -202,14 +239,31 @@ bool TreeNetwork::open(std::span<const std::byte> content) {
 
 size_t TreeNetwork::scratch_floats(int nodes) const { return size_t{hidden_} * nodes; }
 
-void TreeNetwork::run(const PredictorNode* plan, const NodeFeatures* features,
-                      const uint32_t* rows, int nodes, float* scratch, float* out) const {
+void TreeNetwork::run(const PredictorNode* plan, const NodeFeatures* features, const uint32_t* rows,
+                      int nodes, float* scratch, float* out) const {
   const int hidden = static_cast<int>(hidden_);
   const int head_hidden = static_cast<int>(head_hidden_);
   run_input({hidden, clip_low_, clip_high_, numeric_, input_bias_, category_, identity_}, features,
             rows, nodes, scratch);
   run_tree({hidden, message_, cell_, cell_bias_}, plan, nodes, scratch);
   run_head({hidden, head_hidden, head_, head_bias_, output_, output_bias_}, nodes, scratch, out);
+}
+
+void compose_times(const NodePlace* places, const PredictorNode* plan, const float* answers,
+                   int nodes, double log_unit, float* loops_correction, float* log_total) {
+  const auto unit = static_cast<float>(log_unit);
+  for (int i = 0; i < nodes; i++) {
+    const NodePlace& place = places[i];
+    float correction = place.loops_base >= 0 ? loops_correction[place.loops_base] : 0;
+    if (place.loops_rows >= 0)
+      correction +=
+          std::clamp(answers[place.loops_rows * kLaneCount + kOutRows], -kMaxLogRows, kMaxLogRows);
+    loops_correction[i] = correction;
+    float log_ms = answers[i * kLaneCount + kOutWork] + log_work(place) + correction + unit;
+    log_total[i] = std::exp(std::clamp(log_ms, kMinLogWork, kMaxLogWork));
+  }
+  for (int i = nodes - 1; i > 0; i--) log_total[plan[i].parent] += log_total[i];
+  for (int i = 0; i < nodes; i++) log_total[i] = std::log(log_total[i]);
 }
 
 }  // namespace predictor

@@ -6,6 +6,7 @@
 //   u = z + sum over children of M[role] h(child)
 //   v = relu(u);  y = v + relu(v C + c);  h = y / rms(y)                state of a node
 //   o = relu(h G + g) O + p                                             answers of a node
+// and, of the answers, one that composes times as operators do (see compose_times()).
 // engine/model/ trains it with LibTorch; a unit test holds both to the same numbers.
 //
 // How an execution was instrumented is no feature: training adds to the answers of a node what
@@ -29,7 +30,8 @@ inline constexpr int kLaneCount = 16;
 inline constexpr int kMaxWidth = 256;
 
 enum NetworkOutput : int {
-  kOutTime,        // ln(total time per loop / calibrated cost), median
+  kOutWork,        // ln(ms of the node's own work / its planned work at the usual price)
+  kOutCorrection,  // added to ln of the node's total time where the plan is like the training's
   kOutLowSpread,   // softplus of it is the distance from the median to the 5 % quantile
   kOutHighSpread,  // and to the 95 % quantile
   kOutStartup,     // startup time = total time * exp(-softplus)
@@ -52,15 +54,15 @@ struct NetworkWeights {
   uint32_t hidden = 0;       // width of z, u, v, y, h
   uint32_t head_hidden = 0;  // width inside the head
   uint32_t identity_rows[kIdentityCount] = {};
-  std::vector<float> clip_low, clip_high;          // [kNumericCount]
-  std::vector<float> numeric;                      // [kNumericCount, hidden]
-  std::vector<float> input_bias;                   // [hidden]
-  std::vector<float> category;                     // [kCategoryRows, hidden]
-  std::vector<float> identity[kIdentityCount];     // [identity_rows, hidden]
-  std::vector<float> message[kRoleCount];          // [hidden, hidden]
-  std::vector<float> cell, cell_bias;              // [hidden, hidden], [hidden]
-  std::vector<float> head, head_bias;              // [hidden, head_hidden], [head_hidden]
-  std::vector<float> output, output_bias;          // [head_hidden, kLaneCount], [kLaneCount]
+  std::vector<float> clip_low, clip_high;       // [kNumericCount]
+  std::vector<float> numeric;                   // [kNumericCount, hidden]
+  std::vector<float> input_bias;                // [hidden]
+  std::vector<float> category;                  // [kCategoryRows, hidden]
+  std::vector<float> identity[kIdentityCount];  // [identity_rows, hidden]
+  std::vector<float> message[kRoleCount];       // [hidden, hidden]
+  std::vector<float> cell, cell_bias;           // [hidden, hidden], [hidden]
+  std::vector<float> head, head_bias;           // [hidden, head_hidden], [head_hidden]
+  std::vector<float> output, output_bias;       // [head_hidden, kLaneCount], [kLaneCount]
 };
 
 // The content of a kTreeNetwork section. Every vector must have its size.
@@ -101,6 +103,19 @@ class TreeNetwork {
   const float* output_ = nullptr;
   const float* output_bias_ = nullptr;
 };
+
+// Bounds of what the network may add, in log space; training applies the same.
+inline constexpr float kMaxLogWork = 25;  // of a node's own time in ms
+inline constexpr float kMinLogWork = -20;
+inline constexpr float kMaxLogRows = 12;  // of the correction of rows that loops follow
+
+// Times add up (after Akdere et al., "Learning-based Query Performance Modeling and Prediction",
+// ICDE 2012, and QPPNet): what a node takes in the whole statement is its own work and that of all
+// nodes below; its own work is its planned work, corrected, times how often it runs, and that
+// follows the predicted rows of the nodes that start it. `log_unit` is ln ms per unit of cost.
+// Fills log_total[nodes]: ln ms over all loops, in one process.
+void compose_times(const NodePlace* places, const PredictorNode* plan, const float* answers,
+                   int nodes, double log_unit, float* loops_correction, float* log_total);
 
 }  // namespace predictor
 

@@ -55,8 +55,7 @@
   X(LIMIT, 41, "Limit")                                 \
   X(HASH, 42, "Hash")
 
-typedef enum PredictorOperator
-{
+typedef enum PredictorOperator {
 #define X(name, number, text) PREDICTOR_OP_##name = number,
   PREDICTOR_OPERATORS(X)
 #undef X
@@ -66,8 +65,7 @@ typedef enum PredictorOperator
 #define PREDICTOR_OPERATOR_COUNT 43
 
 /* "Parent Relationship" */
-typedef enum PredictorRelationship
-{
+typedef enum PredictorRelationship {
   PREDICTOR_REL_ROOT = 0,
   PREDICTOR_REL_OUTER = 1,
   PREDICTOR_REL_INNER = 2,
@@ -78,8 +76,7 @@ typedef enum PredictorRelationship
 } PredictorRelationship;
 
 /* "Join Type"; 0 where the node is no join */
-typedef enum PredictorJoin
-{
+typedef enum PredictorJoin {
   PREDICTOR_JOIN_NONE = 0,
   PREDICTOR_JOIN_INNER = 1,
   PREDICTOR_JOIN_LEFT = 2,
@@ -92,8 +89,7 @@ typedef enum PredictorJoin
 } PredictorJoin;
 
 /* "Strategy" of Aggregate and SetOp; 0 where the node has none */
-typedef enum PredictorStrategy
-{
+typedef enum PredictorStrategy {
   PREDICTOR_STRATEGY_NONE = 0,
   PREDICTOR_STRATEGY_PLAIN = 1,
   PREDICTOR_STRATEGY_SORTED = 2,
@@ -102,16 +98,14 @@ typedef enum PredictorStrategy
 } PredictorStrategy;
 
 /* "Partial Mode" of Aggregate */
-typedef enum PredictorPartialMode
-{
+typedef enum PredictorPartialMode {
   PREDICTOR_PARTIAL_SIMPLE = 0,
   PREDICTOR_PARTIAL_PARTIAL = 1,
   PREDICTOR_PARTIAL_FINALIZE = 2
 } PredictorPartialMode;
 
 /* "Operation" of ModifyTable, and of a Foreign Scan that modifies directly; 0 elsewhere */
-typedef enum PredictorCommand
-{
+typedef enum PredictorCommand {
   PREDICTOR_COMMAND_NONE = 0,
   PREDICTOR_COMMAND_SELECT = 1,
   PREDICTOR_COMMAND_INSERT = 2,
@@ -125,10 +119,10 @@ extern "C" {
 #endif
 
 /* The "Node Type" text of an operator number; "???" for a number that is not in the list. */
-const char *predictor_operator_name(int op);
+const char* predictor_operator_name(int op);
 
 /* The number for a "Node Type" text; PREDICTOR_OP_UNKNOWN for a text that is not in the list. */
-int predictor_operator_number(const char *name);
+int predictor_operator_number(const char* name);
 
 #ifdef __cplusplus
 }

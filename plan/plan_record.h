@@ -20,10 +20,9 @@
 #define PREDICTOR_MAX_NODES 5000
 
 /* How the execution was instrumented; timers inflate what they measure, so it matters. */
-typedef enum PredictorInstrumentation
-{
-  PREDICTOR_INSTRUMENT_NONE = 0, /* only the statement's total time */
-  PREDICTOR_INSTRUMENT_ROWS = 1, /* and rows and loops of each node */
+typedef enum PredictorInstrumentation {
+  PREDICTOR_INSTRUMENT_NONE = 0,  /* only the statement's total time */
+  PREDICTOR_INSTRUMENT_ROWS = 1,  /* and rows and loops of each node */
   PREDICTOR_INSTRUMENT_TIMERS = 2 /* and startup and total time of each node */
 } PredictorInstrumentation;
 
@@ -33,27 +32,26 @@ typedef enum PredictorInstrumentation
 #define PREDICTOR_NODE_INNER_UNIQUE 0x0004
 #define PREDICTOR_NODE_BACKWARD 0x0008 /* "Scan Direction": "Backward" */
 #define PREDICTOR_NODE_NEVER_EXECUTED 0x0100
-#define PREDICTOR_NODE_HAS_ROWS 0x0200 /* actual_rows and actual_loops are measured */
-#define PREDICTOR_NODE_HAS_TIME 0x0400 /* actual_startup and actual_total are measured */
+#define PREDICTOR_NODE_HAS_ROWS 0x0200   /* actual_rows and actual_loops are measured */
+#define PREDICTOR_NODE_HAS_TIME 0x0400   /* actual_startup and actual_total are measured */
 #define PREDICTOR_NODE_HAS_MEMORY 0x0800 /* actual_memory is measured */
 #define PREDICTOR_NODE_ACTUAL_FLAGS 0x0f00
 
-typedef struct PredictorNode
-{
+typedef struct PredictorNode {
   /* Structure. All of it goes into signatures. */
-  uint16_t op;           /* PredictorOperator */
-  uint8_t relationship;  /* PredictorRelationship */
-  uint8_t join_type;     /* PredictorJoin */
-  uint8_t strategy;      /* PredictorStrategy */
-  uint8_t partial_mode;  /* PredictorPartialMode */
-  uint8_t command;       /* PredictorCommand */
-  uint8_t clauses;       /* number of predicate clauses, at most 255 */
-  uint16_t flags;        /* PREDICTOR_NODE_*; the actual ones are not part of signatures */
-  uint16_t sort_keys;    /* sort or group columns */
-  int32_t parent;        /* position of the parent in the array (always smaller), -1 at the root */
-  uint64_t relation;     /* identity of the relation */
-  uint64_t index;        /* identity of the index */
-  uint64_t predicate;    /* shape of all predicates, without constants, order of clauses ignored */
+  uint16_t op;          /* PredictorOperator */
+  uint8_t relationship; /* PredictorRelationship */
+  uint8_t join_type;    /* PredictorJoin */
+  uint8_t strategy;     /* PredictorStrategy */
+  uint8_t partial_mode; /* PredictorPartialMode */
+  uint8_t command;      /* PredictorCommand */
+  uint8_t clauses;      /* number of predicate clauses, at most 255 */
+  uint16_t flags;       /* PREDICTOR_NODE_*; the actual ones are not part of signatures */
+  uint16_t sort_keys;   /* sort or group columns */
+  int32_t parent;       /* position of the parent in the array (always smaller), -1 at the root */
+  uint64_t relation;    /* identity of the relation */
+  uint64_t index;       /* identity of the index */
+  uint64_t predicate;   /* shape of all predicates, without constants, order of clauses ignored */
 
   /* What the planner thought and what is known before execution. */
   uint64_t constants; /* keyed hash of the predicates' constants and bound parameters */
@@ -80,27 +78,25 @@ typedef struct PredictorNode
 #define PREDICTOR_STATEMENT_JIT_OPTIMIZE 0x0020
 #define PREDICTOR_STATEMENT_JIT_INLINE 0x0040
 
-typedef struct PredictorStatement
-{
-  uint64_t query_id;        /* PostgreSQL's, 0 if it computed none */
-  uint64_t signature;       /* of the plan, without constants; see signature.h */
-  uint64_t constants;       /* keyed hash over all nodes' constants */
-  uint64_t key_id;          /* which secret key made the constant hashes; 0: none */
-  int64_t finished_at;      /* microseconds since 2000-01-01 UTC; 0: not executed */
-  double total_time;        /* executor time in ms; NaN: not executed */
-  double planning_time;     /* ms; NaN: unknown */
-  int32_t work_mem;         /* kB */
-  uint8_t command;          /* PredictorCommand of the statement */
-  uint8_t instrumentation;  /* PredictorInstrumentation */
-  uint16_t flags;           /* PREDICTOR_STATEMENT_* */
+typedef struct PredictorStatement {
+  uint64_t query_id;       /* PostgreSQL's, 0 if it computed none */
+  uint64_t signature;      /* of the plan, without constants; see signature.h */
+  uint64_t constants;      /* keyed hash over all nodes' constants */
+  uint64_t key_id;         /* which secret key made the constant hashes; 0: none */
+  int64_t finished_at;     /* microseconds since 2000-01-01 UTC; 0: not executed */
+  double total_time;       /* executor time in ms; NaN: not executed */
+  double planning_time;    /* ms; NaN: unknown */
+  int32_t work_mem;        /* kB */
+  uint8_t command;         /* PredictorCommand of the statement */
+  uint8_t instrumentation; /* PredictorInstrumentation */
+  uint16_t flags;          /* PREDICTOR_STATEMENT_* */
 } PredictorStatement;
 
 /* A record in memory. Nodes stand in pre-order: the root first, a parent before its children. */
-typedef struct PredictorRecord
-{
+typedef struct PredictorRecord {
   PredictorStatement statement;
   int32_t node_count;
-  PredictorNode *nodes; /* owned by whoever made the record */
+  PredictorNode* nodes; /* owned by whoever made the record */
 } PredictorRecord;
 
 #endif

@@ -16,8 +16,8 @@
 
 namespace predictor {
 
-// Roles of clauses, named as EXPLAIN prints the property they stand in. Part of every shape: append,
-// never renumber.
+// Roles of clauses, named as EXPLAIN prints the property they stand in. Part of every shape:
+// append, never renumber.
 enum PredicateRole : unsigned {
   kFilterRole = 1,
   kIndexCondRole = 2,

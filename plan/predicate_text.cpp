@@ -29,17 +29,22 @@ size_t skip_quoted(std::string_view text, size_t at) {
   const char quote = text[at++];
   while (at < text.size()) {
     if (text[at++] != quote) continue;
-    if (at < text.size() && text[at] == quote) at++;
-    else return at;
+    if (at < text.size() && text[at] == quote)
+      at++;
+    else
+      return at;
   }
   return at;
 }
 
 size_t skip_word(std::string_view text, size_t at) {
   while (at < text.size()) {
-    if (text[at] == '"') at = skip_quoted(text, at);
-    else if (is_word_char(text[at])) at++;
-    else break;
+    if (text[at] == '"')
+      at = skip_quoted(text, at);
+    else if (is_word_char(text[at]))
+      at++;
+    else
+      break;
   }
   return at;
 }
@@ -121,9 +126,12 @@ void hash_clause(std::string_view text, PredicateRole role, PredicateHasher& has
   hasher.begin_clause(role);
   bool after_constant = false;
   for (Token t = next_token(text, 0); t.kind != Kind::kEnd; t = next_token(text, t.end)) {
-    if (t.kind == Kind::kConstant) hasher.constant(t.text.data(), t.text.size());
-    else if (t.kind == Kind::kWord) hasher.token(kWordToken, t.text.data(), t.text.size());
-    else if (t.kind == Kind::kBracket) hasher.token(kBracketToken, t.text.data(), t.text.size());
+    if (t.kind == Kind::kConstant)
+      hasher.constant(t.text.data(), t.text.size());
+    else if (t.kind == Kind::kWord)
+      hasher.token(kWordToken, t.text.data(), t.text.size());
+    else if (t.kind == Kind::kBracket)
+      hasher.token(kBracketToken, t.text.data(), t.text.size());
     else if (!(t.kind == Kind::kCast && after_constant))
       hasher.token(kOperatorToken, t.text.data(), t.text.size());
     after_constant = t.kind == Kind::kConstant;

@@ -18,35 +18,33 @@ constexpr int kCanaryNodes = 256;
 constexpr double kCanaryTolerance = 1e-3;
 constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
 
-// Where the parts of a workspace lie. Everything but the answers is scratch.
-struct Workspace {
-  NodePlace* places;
-  NodeFeatures* features;
-  uint32_t* rows;
-  float* scratch;
-  float* answers;
-  size_t size;
+// Where the parts of a workspace lie, in bytes from its start.
+struct Layout {
+  size_t places, features, rows, scratch, answers, log_total, loops_correction, size;
 };
 
-constexpr size_t align16(size_t x) { return (x + 15) & ~size_t{15}; }
-
-Workspace lay_out(void* memory, int nodes, size_t scratch_floats) {
-  auto* base = static_cast<std::byte*>(memory);
+Layout lay_out(int node_count, size_t scratch_floats) {
+  const auto nodes = static_cast<size_t>(node_count);
+  Layout layout{};
   size_t at = 0;
-  auto claim = [&at, base](size_t bytes) {
-    std::byte* part = base + at;
-    at += align16(bytes);
-    return part;
+  auto claim = [&at](size_t& part, size_t bytes) {
+    part = at;
+    at += (bytes + 15) & ~size_t{15};
   };
-  const auto n = static_cast<size_t>(nodes);
-  Workspace w;
-  w.places = reinterpret_cast<NodePlace*>(claim(n * sizeof(NodePlace)));
-  w.features = reinterpret_cast<NodeFeatures*>(claim(n * sizeof(NodeFeatures)));
-  w.rows = reinterpret_cast<uint32_t*>(claim(n * kIdentityCount * sizeof(uint32_t)));
-  w.scratch = reinterpret_cast<float*>(claim(scratch_floats * sizeof(float)));
-  w.answers = reinterpret_cast<float*>(claim(n * kLaneCount * sizeof(float)));
-  w.size = at;
-  return w;
+  claim(layout.places, nodes * sizeof(NodePlace));
+  claim(layout.features, nodes * sizeof(NodeFeatures));
+  claim(layout.rows, nodes * kIdentityCount * sizeof(uint32_t));
+  claim(layout.scratch, scratch_floats * sizeof(float));
+  claim(layout.answers, nodes * kLaneCount * sizeof(float));
+  claim(layout.log_total, nodes * sizeof(float));
+  claim(layout.loops_correction, nodes * sizeof(float));
+  layout.size = at;
+  return layout;
+}
+
+template <typename T>
+T* part_of(void* workspace, size_t offset) {
+  return reinterpret_cast<T*>(static_cast<std::byte*>(workspace) + offset);
 }
 
 float bounded(double x) {
@@ -61,8 +59,7 @@ double bounded_exp(double x) { return std::isfinite(x) ? std::exp(std::clamp(x, 
 double predict_rows(const PredictorNode& n, double weight, const float* answers) {
   double rows = planned_rows(n);
   if (answers == nullptr || weight <= 0) return rows;
-  return std::max(0.0,
-                  (rows + kRowsFloor) * bounded_exp(weight * answers[kOutRows]) - kRowsFloor);
+  return std::max(0.0, (rows + kRowsFloor) * bounded_exp(weight * answers[kOutRows]) - kRowsFloor);
 }
 
 double predict_memory(const PredictorNode& n, const float* answers) {
@@ -79,26 +76,18 @@ double startup_share(const PredictorNode& n, double weight, const float* answers
   return std::exp(log_share);
 }
 
-// Executions of each node in one process, with predicted rows in place of the planner's.
-void predict_loops(const NodePlace* places, int nodes, NodePrediction* out) {
-  out[0].loops = 1;
-  for (int i = 1; i < nodes; i++) {
-    double loops = out[places[i].loops_base].loops;
-    if (places[i].loops_rows >= 0)
-      loops *= std::max(1.0f, out[places[i].loops_rows].rows) * places[i].loops_factor;
-    else
-      loops *= places[i].loops_factor;
-    out[i].loops = bounded(std::max(1.0, loops));
-  }
+// Executions of a node in one process: the planner's, corrected by predicted rows.
+double predict_loops(const Model::Evaluation& found, double weight, int i) {
+  double loops = found.places[i].loops;
+  if (found.answers != nullptr) loops *= bounded_exp(weight * found.loops_correction[i]);
+  return std::clamp(loops, 1.0, 1e15);
 }
 
 // A node cannot take longer than its parent, whose time contains it.
 void bound_by_parent(const PredictorRecord& record, int i, NodePrediction* out) {
   const PredictorNode& n = record.nodes[i];
-  const NodePrediction& parent =
-      out[n.relationship == PREDICTOR_REL_INITPLAN ? 0 : n.parent];
-  float limit = parent.total_ms * std::max(1.0f, parent.loops / out[i].loops);
-  if (parent.loops < out[i].loops) limit = parent.total_ms * parent.loops / out[i].loops;
+  const NodePrediction& parent = out[n.relationship == PREDICTOR_REL_INITPLAN ? 0 : n.parent];
+  float limit = parent.total_ms * parent.loops / out[i].loops;
   out[i].total_ms = std::min(out[i].total_ms, limit);
   out[i].startup_ms = std::min(out[i].startup_ms, out[i].total_ms);
   out[i].low_ms = std::min(out[i].low_ms, out[i].total_ms);
@@ -182,32 +171,40 @@ BundleStatus open_without_canary(Model& model, std::span<const std::byte> bytes)
 }
 
 size_t Model::workspace_size(int node_count) const {
-  // lay_out() only adds to the address, so any will do; an offset of 0 is a null pointer.
-  alignas(16) static std::byte origin[16];
-  return lay_out(origin, node_count, network_.scratch_floats(node_count)).size;
+  return lay_out(node_count, network_.scratch_floats(node_count)).size;
 }
 
 Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace) const {
   const int nodes = record.node_count;
-  Workspace w = lay_out(workspace, nodes, network_.scratch_floats(nodes));
+  const Layout layout = lay_out(nodes, network_.scratch_floats(nodes));
+  auto* places = part_of<NodePlace>(workspace, layout.places);
   Evaluation found{};
-  found.places = w.places;
+  found.places = places;
   found.familiarity = known_.familiarity(record.statement.signature, query_key(record));
   found.log_cost = calibration_.cost.log_ms(record.nodes[0].total_cost);
   if (!network_.is_open()) {
-    find_places(record, w.places);
+    find_places(record, places);
     return found;
   }
-  encode_features(record, w.places, w.features);
-  bool same_key =
-      calibration_.key_id != 0 && record.statement.key_id == calibration_.key_id;
+  auto* features = part_of<NodeFeatures>(workspace, layout.features);
+  auto* rows = part_of<uint32_t>(workspace, layout.rows);
+  auto* answers = part_of<float>(workspace, layout.answers);
+  auto* log_total = part_of<float>(workspace, layout.log_total);
+  auto* loops_correction = part_of<float>(workspace, layout.loops_correction);
+  encode_features(record, places, features);
+  bool same_key = calibration_.key_id != 0 && record.statement.key_id == calibration_.key_id;
   for (int i = 0; i < nodes; i++) {
-    if (!same_key) w.features[i].identity[kConstantsIdentity] = 0;
+    if (!same_key) features[i].identity[kConstantsIdentity] = 0;
     for (int t = 0; t < kIdentityCount; t++)
-      w.rows[i * kIdentityCount + t] = known_.row(t, w.features[i].identity[t]);
+      rows[i * kIdentityCount + t] = known_.row(t, features[i].identity[t]);
   }
-  network_.run(record.nodes, w.features, w.rows, nodes, w.scratch, w.answers);
-  found.answers = w.answers;
+  network_.run(record.nodes, features, rows, nodes, part_of<float>(workspace, layout.scratch),
+               answers);
+  compose_times(places, record.nodes, answers, nodes, calibration_.log_unit, loops_correction,
+                log_total);
+  found.answers = answers;
+  found.log_total = log_total;
+  found.loops_correction = loops_correction;
   return found;
 }
 
@@ -218,17 +215,21 @@ void Model::predict_nodes(const PredictorRecord& record, const Evaluation& found
     const PredictorNode& n = record.nodes[i];
     const float* answers =
         found.answers != nullptr ? found.answers + static_cast<size_t>(i) * kLaneCount : nullptr;
-    LogTime time = blend_log_time(blend, calibration_.cost.log_ms(n.total_cost), answers);
+    double loops = predict_loops(found, blend.weight, i);
+    NetworkTime network{};
+    if (answers != nullptr) network = found.time_of(i, loops);
+    LogTime time = blend_log_time(blend, calibration_.cost.log_ms(n.total_cost),
+                                  answers != nullptr ? &network : nullptr);
+    out[i].loops = bounded(loops);
     out[i].total_ms = bounded(std::exp(time.median));
     out[i].low_ms = bounded(std::exp(time.low));
     out[i].high_ms = bounded(std::exp(time.high));
     out[i].startup_ms = bounded(out[i].total_ms * startup_share(n, blend.weight, answers));
     out[i].rows = bounded(predict_rows(n, blend.weight, answers));
-    bool has_memory = answers != nullptr && n.op < 64 &&
-                      (calibration_.memory_operators >> n.op & 1) != 0;
+    bool has_memory =
+        answers != nullptr && n.op < 64 && (calibration_.memory_operators >> n.op & 1) != 0;
     out[i].memory_kb = has_memory ? bounded(predict_memory(n, answers)) : kUnknown;
   }
-  predict_loops(found.places, record.node_count, out);
   for (int i = 1; i < record.node_count; i++) bound_by_parent(record, i, out);
   // Under a Gather every process runs the node, and EXPLAIN counts them all.
   for (int i = 1; i < record.node_count; i++)

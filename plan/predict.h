@@ -4,6 +4,7 @@
 #ifndef PREDICTOR_PLAN_PREDICT_H
 #define PREDICTOR_PLAN_PREDICT_H
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -61,8 +62,8 @@ struct PlanPrediction {
 class Model {
  public:
   // `bytes` must be aligned to 8 and outlive the model. `sha256` as in BundleView::open().
-  // Runs the canary, for which it allocates memory that it frees again: a bundle that does not answer its stored record within 1e-3 relative is
-  // refused.
+  // Runs the canary, for which it allocates memory that it frees again: a bundle that does not
+  // answer its stored record within 1e-3 relative is refused.
   BundleStatus open(std::span<const std::byte> bytes, Sha256Function sha256);
 
   // Scratch memory (aligned to 16) that predict() needs for a plan of so many nodes.
@@ -78,12 +79,22 @@ class Model {
 
   // The parts of predict(), for training to calibrate with: how familiar the plan is, its cost as
   // ln ms, and the network's answers (row i at i * kLaneCount in the result, which lies in the
-  // workspace; null if the bundle has no network). `places` gets where each node stands.
+  // workspace; null if the bundle has no network), the composed times in ln ms over all loops, and
+  // what predicted rows add to ln of each node's loops.
   struct Evaluation {
     Familiarity familiarity;
     double log_cost;
     const NodePlace* places;
     const float* answers;
+    const float* log_total;
+    const float* loops_correction;
+
+    // `loops` is how often the node runs in one process.
+    NetworkTime time_of(int node, double loops) const {
+      const float* a = answers + static_cast<size_t>(node) * kLaneCount;
+      return {log_total[node] - std::log(loops), a[kOutCorrection], a[kOutLowSpread],
+              a[kOutHighSpread]};
+    }
   };
   Evaluation evaluate(const PredictorRecord& record, void* workspace) const;
 

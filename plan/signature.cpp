@@ -1,7 +1,7 @@
 #include "plan/signature.h"
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "plan/siphash.h"
 
@@ -23,9 +23,9 @@ uint64_t relation_identity(std::string_view schema, std::string_view name) {
   std::array<char, 2 * kNameLimit + 1> text;
   schema = schema.substr(0, kNameLimit);
   name = name.substr(0, kNameLimit);
-  std::memcpy(text.data(), schema.data(), schema.size());
+  std::copy(schema.begin(), schema.end(), text.begin());
   text[schema.size()] = '\0';
-  std::memcpy(text.data() + schema.size() + 1, name.data(), name.size());
+  std::copy(name.begin(), name.end(), text.begin() + schema.size() + 1);
   uint64_t identity = siphash24(kPublicKey, text.data(), schema.size() + 1 + name.size());
   return identity == 0 ? 1 : identity;
 }

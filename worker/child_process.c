@@ -54,11 +54,11 @@ child_install_handler(void)
 }
 
 /*
- * Only what programs need to run at all, and the choice of a GPU. One BLAS thread: more of them get
- * into each other's way.
+ * Only what programs need to run at all, and the choice of a GPU. One BLAS thread, as the engine
+ * wants it: more of them get into the way of its own.
  */
 static char **
-make_environment(void)
+make_environment(int threads)
 {
 	static const char *const inherited[] = {"TZ", "CUDA_VISIBLE_DEVICES"};
 	char	  **environment = palloc0(sizeof(char *) * 8);
@@ -68,6 +68,7 @@ make_environment(void)
 	environment[count++] = pstrdup("LC_ALL=C");
 	environment[count++] = pstrdup("HOME=/");
 	environment[count++] = pstrdup("OPENBLAS_NUM_THREADS=1");
+	environment[count++] = psprintf("OMP_NUM_THREADS=%d", threads);
 	for (int i = 0; i < lengthof(inherited); i++)
 		if (getenv(inherited[i]) != NULL)
 			environment[count++] = psprintf("%s=%s", inherited[i], getenv(inherited[i]));
@@ -156,7 +157,7 @@ close_pair(int *pair)
 static pid_t
 fork_program(const ChildProgram *program, int input, int log, int report)
 {
-	char	  **environment = make_environment();
+	char	  **environment = make_environment(program->threads);
 	long		fd_limit = sysconf(_SC_OPEN_MAX);
 	sigset_t	all;
 	sigset_t	before;

@@ -11,6 +11,7 @@ typedef struct ChildProgram
 {
 	const char *const *arguments;	/* [0] is the program's absolute path; NULL at the end */
 	const char *log_file;		/* gets what it prints */
+	int			threads;		/* that it computes with */
 	bool		low_priority;	/* nice, and the first victim when memory runs out */
 } ChildProgram;
 

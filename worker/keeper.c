@@ -202,7 +202,7 @@ choose_log(void)
 	log_start = status.st_size;
 }
 
-/* The last line that was logged since the start, appended to the failure. */
+/* The last line that was logged since the start, appended to the failure if it is a complaint. */
 static void
 quote_log(void)
 {
@@ -230,6 +230,11 @@ quote_log(void)
 	*end = '\0';
 	line = strrchr(text, '\n');
 	line = line != NULL ? line + 1 : text;
+	/* The engine's lines begin with time, process and level. */
+	if (strstr(line, "] info: ") != NULL)
+		return;
+	if (strstr(line, "] ") != NULL)
+		line = strstr(line, "] ") + 2;
 	if (*line != '\0')
 		set_failure("%.*s; its log ends with: %s", (int) strnlen(failure, sizeof(failure) / 2),
 					pstrdup(failure), line);
@@ -309,7 +314,7 @@ make_certificates(void)
 {
 	char		program[MAXPGPATH];
 	const char *arguments[] = {program, "embedded", directory, NULL};
-	ChildProgram tool = {arguments, log_file, false};
+	ChildProgram tool = {arguments, log_file, 1, false};
 	TimestampTz begin = GetCurrentTimestamp();
 
 	program_path(program, "predictor-certs");
@@ -344,7 +349,7 @@ launch_engine(void)
 		program, "serve", "--listen", "127.0.0.1:0", "--data-dir", store, "--ca-dir", directory,
 		"--port-file", port_file, "--exit-with-stdin", "--threads", threads, "--memory", memory, NULL
 	};
-	ChildProgram engine = {arguments, log_file, true};
+	ChildProgram engine = {arguments, log_file, predictor_engine_threads, true};
 
 	program_path(program, predictor_engine_program != NULL && predictor_engine_program[0] != '\0'
 				 ? NULL : "predictord");
@@ -436,5 +441,7 @@ predictor_keeper_main(Datum arg)
 	}
 	if (failure[0] != '\0')
 		ereport(LOG, (errmsg("predictor's engine failed: %s", failure)));
+	else
+		ereport(LOG, (errmsg("predictor stops its engine, which nobody uses any more")));
 	proc_exit(0);
 }

@@ -23,7 +23,8 @@
 #define POLL_MS 300
 #define UPLOAD_TIMEOUT_MS (15 * 60 * 1000)
 #define FETCH_TIMEOUT_MS (2 * 60 * 1000)
-/* So long may an engine elsewhere be out of reach before its job is given up. */
+/* How often, and for how long, an engine that does not answer is asked again. */
+#define RETRY_MS 500
 #define PATIENCE_MS 30000
 
 DEFINE_WAIT_EVENT(wait_event_follow, "PredictorFollowTraining")
@@ -31,6 +32,7 @@ DEFINE_WAIT_EVENT(wait_event_follow, "PredictorFollowTraining")
 static void
 wait_a_moment(Training *training, long milliseconds)
 {
+	engine_keep(&training->engine);
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
 					 wait_event_follow());
 	ResetLatch(MyLatch);
@@ -75,6 +77,56 @@ training_forget(Training *training, const char *job)
 		ereport(LOG, (errmsg("could not cancel training job %s: %s", job, reply->error)));
 }
 
+/* ---- asking until there is an answer ---- */
+
+/* Could the same request succeed a moment later? */
+static bool
+is_transient(const EngineReply *reply)
+{
+	if (reply->status != 0)
+		return reply->status == 503;
+	return reply->problem == ENGINE_NOT_CONNECTED || reply->problem == ENGINE_CONNECT_TIMEOUT ||
+		reply->problem == ENGINE_TIMEOUT || reply->problem == ENGINE_LOST;
+}
+
+/* Raises if the engine that we talked to has ended. */
+static void
+check_engine_lives(Training *training)
+{
+	char	   *why;
+
+	if (engine_still_there(&training->engine, &why))
+		return;
+	training->is_submitted = false;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("the server's own engine ended during the training of model \"%s\": %s",
+					NameStr(training->job.model), why),
+			 errhint("If memory ran out, lower predictor.training_plans or raise predictor.engine_memory; "
+					 "then train again.")));
+}
+
+/*
+ * An engine that is busy, or that is restarted, is asked again; all of our requests may be repeated.
+ */
+static EngineReply *
+insist(Training *training, const EngineCall *call)
+{
+	TimestampTz begin = GetCurrentTimestamp();
+	EngineReply *reply;
+
+	for (;;)
+	{
+		reply = engine_request(&training->engine, call);
+		if (reply->status == 0)
+			check_engine_lives(training);
+		if (!is_transient(reply) ||
+			TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), PATIENCE_MS))
+			return reply;
+		wait_a_moment(training, RETRY_MS);
+	}
+}
+
 /* ---- sending ---- */
 
 static void
@@ -93,7 +145,9 @@ send_spool(Training *training, int fd)
 	call.timeout_ms = UPLOAD_TIMEOUT_MS;
 	/* From here on the engine may have the job, whatever we hear of it. */
 	training->is_submitted = true;
-	reply = engine_request(&training->engine, &call);
+	reply = insist(training, &call);
+	if (reply->status >= 400 && reply->status < 500)
+		training->is_submitted = false;
 	engine_require_answer(&training->engine, reply);
 }
 
@@ -136,8 +190,8 @@ copy_progress(const Training *training, Jsonb *facts)
 	TrainingJob *job = &shared->jobs[training->slot];
 	char	   *phase = engine_json_text(facts, "phase");
 	char	   *state = engine_json_text(facts, "state");
-	int			epoch = (int) engine_json_number(facts, "epoch", 0);
-	int			max_epochs = (int) engine_json_number(facts, "max_epochs", 0);
+	int64		epoch = engine_json_integer(facts, "epoch", 0);
+	int64		max_epochs = engine_json_integer(facts, "max_epochs", 0);
 	double		loss = engine_json_number(facts, "loss", get_float8_nan());
 	double		q50 = engine_json_number(facts, "validation_q50", get_float8_nan());
 	double		eta = engine_json_number(facts, "eta_seconds", 0);
@@ -147,33 +201,13 @@ copy_progress(const Training *training, Jsonb *facts)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (phase != NULL)
 		strlcpy(job->phase, phase, sizeof(job->phase));
-	job->epoch = epoch;
-	job->max_epochs = max_epochs;
+	job->epoch = (int) Min(epoch, PG_INT32_MAX);
+	job->max_epochs = (int) Min(max_epochs, PG_INT32_MAX);
 	job->loss = loss;
 	job->validation_q50 = q50;
 	job->eta_seconds = eta;
 	job->progress_count++;
 	LWLockRelease(shared->lock);
-}
-
-/* The engine did not answer: worth another try? */
-static void
-bear_silence(Training *training, const EngineReply *reply, TimestampTz last_answer)
-{
-	char	   *why;
-
-	if (!engine_still_there(&training->engine, &why))
-	{
-		training->is_submitted = false;
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("the server's own engine ended during the training of model \"%s\": %s",
-						NameStr(training->job.model), why),
-				 errhint("If memory ran out, lower predictor.training_plans or raise predictor.engine_memory; "
-						 "then train again.")));
-	}
-	if (TimestampDifferenceExceeds(last_answer, GetCurrentTimestamp(), PATIENCE_MS))
-		engine_require_answer(&training->engine, reply);
 }
 
 static void
@@ -196,21 +230,22 @@ raise_ended_badly(Training *training, Jsonb *facts, const char *state)
 
 /* One look at the job. Returns true when it is done; `facts` are then in the training's context. */
 static bool
-look_at_job(Training *training, const char *path, TimestampTz *last_answer)
+look_at_job(Training *training, const char *path)
 {
 	EngineCall	call = ENGINE_CALL("GET", path);
-	EngineReply *reply = engine_request(&training->engine, &call);
+	EngineReply *reply = insist(training, &call);
 	Jsonb	   *facts;
 	char	   *state;
 
-	if (reply->status == 0 || reply->status == 503)
-	{
-		bear_silence(training, reply, *last_answer);
-		return false;
-	}
-	*last_answer = GetCurrentTimestamp();
 	if (reply->status == 404)
+	{
 		training->is_submitted = false;
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("engine at %s does not know the training of model \"%s\" any more",
+						training->engine.url, NameStr(training->job.model)),
+				 errhint("It may have been restarted with another data directory; train again.")));
+	}
 	engine_require_answer(&training->engine, reply);
 	facts = engine_json(&training->engine, reply);
 	state = engine_json_text(facts, "state");
@@ -232,14 +267,13 @@ follow(Training *training)
 								DatumGetCString(DirectFunctionCall1(uuid_out,
 																	UUIDPGetDatum(&training->job.id))));
 	MemoryContext poll = AllocSetContextCreate(training->context, "predictor poll", ALLOCSET_DEFAULT_SIZES);
-	TimestampTz last_answer = GetCurrentTimestamp();
 	bool		done;
 
 	pgstat_report_activity(STATE_RUNNING, "following a training in the engine");
 	for (;;)
 	{
 		MemoryContextSwitchTo(poll);
-		done = look_at_job(training, path, &last_answer);
+		done = look_at_job(training, path);
 		MemoryContextSwitchTo(training->context);
 		MemoryContextReset(poll);
 		if (done)
@@ -296,7 +330,7 @@ fetch(Training *training)
 	training_phase(training, "fetching the model");
 	call.timeout_ms = FETCH_TIMEOUT_MS;
 	call.reply_limit = TRAINING_BUNDLE_LIMIT;
-	training->bundle = engine_request(&training->engine, &call);
+	training->bundle = insist(training, &call);
 	engine_require_answer(&training->engine, training->bundle);
 	verify_checksum(training, training->bundle);
 	verify_bundle(training, training->bundle);

@@ -193,6 +193,41 @@ $$SELECT 'customer' AS kind, c_name, c_acctbal FROM customer WHERE c_nationkey =
 UNION ALL SELECT 'supplier', s_name, s_acctbal FROM supplier WHERE s_nationkey = {1} AND s_acctbal > {2} ORDER BY 3 DESC$$,
 ARRAY['demo.draw(0, 24)', 'demo.draw(-1000, 9500)']),
 
+('suppliers who kept others waiting', false,
+$$SELECT s_name, count(*) AS times FROM supplier JOIN lineitem AS late ON s_suppkey = late.l_suppkey
+JOIN orders ON o_orderkey = late.l_orderkey WHERE s_nationkey = {1} AND late.l_receiptdate > late.l_commitdate
+AND o_orderdate BETWEEN '{2}' AND date '{2}' + {3}
+AND NOT EXISTS (SELECT FROM lineitem AS other WHERE other.l_orderkey = late.l_orderkey
+AND other.l_suppkey <> late.l_suppkey AND other.l_receiptdate > other.l_commitdate)
+GROUP BY s_name ORDER BY times DESC LIMIT 100$$,
+ARRAY['demo.draw(0, 24)', $$demo.draw_date('1992-01-01', '1997-12-01')$$, 'demo.draw_skewed(10, 200, 2)']),
+
+('busy customers', false,
+$$SELECT c_name, c_mktsegment, busy.orders FROM customer JOIN (SELECT o_custkey, count(*) AS orders FROM orders
+WHERE o_orderdate >= '{1}' GROUP BY o_custkey HAVING count(*) > {2}) AS busy ON c_custkey = busy.o_custkey ORDER BY 3 DESC$$,
+ARRAY[$$demo.draw_date('1992-01-01', '1998-04-01')$$, 'demo.draw_skewed(1, 40, 2)']),
+
+('buyers by month', false,
+$$SELECT date_trunc('month', o_orderdate), count(DISTINCT o_custkey) FROM orders
+WHERE o_orderdate >= '{1}' AND o_totalprice BETWEEN {2} AND {2} + {3} GROUP BY 1 ORDER BY 1$$,
+ARRAY[$$demo.draw_date('1992-01-01', '1998-04-01')$$, 'demo.draw_skewed(1000, 150000, 2)', 'demo.draw(1000, 60000)']),
+
+('running total of a customer', false,
+$$SELECT o_orderdate, o_totalprice, sum(o_totalprice) OVER (ORDER BY o_orderdate, o_orderkey) FROM orders
+WHERE o_custkey BETWEEN {1} AND {1} + {2}$$,
+ARRAY['demo.draw_skewed(1, 18000, 3)', 'demo.draw(0, 4)']),
+
+('dearest line of each order of a day', false,
+$$SELECT o_orderkey, dearest.l_linenumber, dearest.l_extendedprice FROM orders, LATERAL (SELECT l_linenumber, l_extendedprice
+FROM lineitem WHERE l_orderkey = o_orderkey ORDER BY l_extendedprice DESC LIMIT 1) AS dearest
+WHERE o_orderdate BETWEEN '{1}' AND date '{1}' + {2}$$,
+ARRAY[$$demo.draw_date('1992-01-01', '1998-04-01')$$, 'demo.draw(0, 20)']),
+
+('customers of a segment by balance', false,
+$$SELECT c_name, c_acctbal FROM customer WHERE c_mktsegment = '{1}' AND c_acctbal BETWEEN {2} AND {2} + {3}
+ORDER BY c_acctbal DESC, c_name LIMIT {4}$$,
+ARRAY['demo.draw_segment()', 'demo.draw(-1000, 9000)', 'demo.draw(100, 5000)', 'demo.draw(10, 1000)']),
+
 ('promotion effect', true,
 $$SELECT 100 * sum(CASE WHEN p_type LIKE 'PROMO%' THEN l_extendedprice * (1 - l_discount) ELSE 0 END)
 / sum(l_extendedprice * (1 - l_discount)) FROM lineitem JOIN part ON l_partkey = p_partkey

@@ -3,6 +3,24 @@
 #include <algorithm>
 
 namespace predictor::engine {
+namespace {
+
+void add_pairs(const Dataset& data, int plan, const std::vector<int64_t>& row_of, Batch& batch) {
+  const int first = data.first[plan];
+  for (int i = 0; i < data.first[plan + 1] - first; i++) {
+    for (int above = i; above >= 0; above = data.parent[first + above]) {
+      batch.upper.push_back(row_of[above]);
+      batch.lower.push_back(row_of[i]);
+    }
+    for (int base = i; base >= 0; base = data.loops_base[first + base])
+      if (int starter = data.loops_rows[first + base]; starter >= 0) {
+        batch.started.push_back(row_of[i]);
+        batch.starter.push_back(row_of[starter]);
+      }
+  }
+}
+
+}  // namespace
 
 Batch make_batch(const Dataset& data, std::span<const int> plans) {
   size_t total = 0;
@@ -41,9 +59,9 @@ Batch make_batch(const Dataset& data, std::span<const int> plans) {
       row_of[node - first] = row;
       batch.nodes[row] = node;
       if (data.parent[node] >= 0)
-        batch.parent[row] =
-            row_of[data.parent[node]] - batch.levels[data.depth[node] - 1].begin;
+        batch.parent[row] = row_of[data.parent[node]] - batch.levels[data.depth[node] - 1].begin;
     }
+    add_pairs(data, p, row_of, batch);
   }
   return batch;
 }

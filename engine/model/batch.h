@@ -16,12 +16,17 @@ namespace predictor::engine {
 
 struct Batch {
   struct Level {
-    int64_t begin = 0, end = 0;        // rows of the batch
+    int64_t begin = 0, end = 0;         // rows of the batch
     int64_t role_end[kRoleCount] = {};  // where each role's rows end
   };
   std::vector<int64_t> nodes;   // row -> node of the dataset; the roots first, in plan order
   std::vector<int64_t> parent;  // row -> row of its parent, counted from its level's begin
   std::vector<Level> levels;
+
+  // The sums of compose_times() as pairs of rows: `upper` takes `lower`'s own work (each node is
+  // its own upper, too), and the loops of `started` follow the rows of `starter`.
+  std::vector<int64_t> upper, lower;
+  std::vector<int64_t> started, starter;
 };
 
 Batch make_batch(const Dataset& data, std::span<const int> plans);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -11,10 +12,10 @@ namespace {
 constexpr double kTail = 0.05;  // beyond either side of the 90 % interval
 
 // Mean |ln error| over groups, each group counting once.
-double mean_error(std::span<const Withheld> withheld, double weight) {
+double mean_error(std::span<const Withheld> withheld, const Blend& blend) {
   std::unordered_map<uint64_t, std::pair<double, double>> groups;
   for (const Withheld& w : withheld) {
-    double error = w.log_ms - w.log_cost - weight * w.answers[kOutTime];
+    double error = w.log_ms - blend_log_time(blend, w.log_cost, w.network_or_null()).median;
     if (w.censored) error = std::max(error, 0.0);
     auto& [sum, count] = groups[w.group];
     sum += std::abs(error), count += 1;
@@ -51,47 +52,83 @@ Withheld evaluate_withheld(const Model& model, const OwnedRecord& record, const 
   w.log_cost = found.log_cost;
   w.log_ms = data.log_ms[plan] - shift;
   w.censored = data.censored[plan] != 0;
-  if (found.answers != nullptr) std::copy_n(found.answers, kOutputCount, w.answers);
+  w.has_network = found.answers != nullptr;
+  if (w.has_network) w.network = found.time_of(0, 1);
   return w;
 }
 
-double choose_weight(std::span<const Withheld> withheld, double prior, double protect) {
+Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, double protect) {
   constexpr size_t kEnough = 10;
-  if (withheld.size() < kEnough) return prior;
-  double best = 0, least = mean_error(withheld, 0);
-  for (double weight : {0.25, 0.5, 0.75, 1.0}) {
-    double error = mean_error(withheld, weight) + protect * weight;
-    if (error < least) best = weight, least = error;
-  }
+  if (withheld.size() < kEnough) return otherwise;
+  Blend best;
+  double least = mean_error(withheld, best);
+  for (double weight : {0.25, 0.5, 0.75, 1.0})
+    for (double correction : {0.0, 0.5, 1.0}) {
+      if (correction > weight) continue;
+      Blend blend{weight, correction, 0, 0};
+      double error = mean_error(withheld, blend) + protect * (weight + correction);
+      if (error < least) best = blend, least = error;
+    }
   return best;
 }
 
-Blend calibrate_interval(std::span<const Withheld> withheld, double weight) {
-  Blend blend{weight, 0, 0};
+Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend) {
   std::vector<double> below, above;
+  // With no offsets the interval is the network's own.
+  blend.low_offset = blend.high_offset = 0;
   for (const Withheld& w : withheld) {
-    double median = weight * w.answers[kOutTime];
-    double low = w.log_cost + median - weight * softplus(w.answers[kOutLowSpread]);
-    double high = w.log_cost + median + weight * softplus(w.answers[kOutHighSpread]);
+    LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
     // Of a censored execution only that it was at least so long is known.
-    if (!w.censored) below.push_back(low - w.log_ms);
-    above.push_back(w.log_ms - high);
+    if (!w.censored) below.push_back(time.low - w.log_ms);
+    above.push_back(w.log_ms - time.high);
   }
   blend.low_offset = conformal_offset(std::move(below));
   blend.high_offset = conformal_offset(std::move(above));
   return blend;
 }
 
-double measure_coverage(std::span<const Withheld> withheld, double weight) {
+Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend) {
+  constexpr double kGroupTail = 0.1;
+  Blend all = calibrate_interval(withheld, blend);
+  std::map<uint64_t, std::vector<Withheld>> groups;
+  for (const Withheld& w : withheld) groups[w.group].push_back(w);
+  std::vector<double> low, high;
+  for (const auto& [key, group] : groups) {
+    // The middle of a group stands for it: its own spread is in `all` already.
+    std::vector<double> below, above;
+    for (const Withheld& w : group) {
+      LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
+      if (!w.censored) below.push_back(time.low - w.log_ms);
+      above.push_back(w.log_ms - time.high);
+    }
+    auto middle = [](std::vector<double>& x) {
+      std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
+      return x[x.size() / 2];
+    };
+    if (!below.empty()) low.push_back(middle(below));
+    high.push_back(middle(above));
+  }
+  auto reach = [](std::vector<double> offsets) {
+    std::sort(offsets.begin(), offsets.end());
+    auto rank = static_cast<size_t>(
+        std::ceil((static_cast<double>(offsets.size()) + 1) * (1 - kGroupTail)));
+    return offsets[std::min(rank, offsets.size()) - 1];
+  };
+  if (!low.empty()) all.low_offset = std::max(all.low_offset, reach(std::move(low)));
+  all.high_offset = std::max(all.high_offset, reach(std::move(high)));
+  return all;
+}
+
+double measure_coverage(std::span<const Withheld> withheld, const Blend& blend) {
   std::vector<Withheld> half[2];
   for (const Withheld& w : withheld) half[w.group & 1].push_back(w);
   double inside = 0, count = 0;
   for (int side : {0, 1}) {
     if (half[1 - side].empty()) continue;
-    Blend blend = calibrate_interval(half[1 - side], weight);
+    Blend other = calibrate_interval(half[1 - side], blend);
     for (const Withheld& w : half[side]) {
       if (w.censored) continue;
-      LogTime time = blend_log_time(blend, w.log_cost, w.answers);
+      LogTime time = blend_log_time(other, w.log_cost, w.network_or_null());
       inside += w.log_ms >= time.low && w.log_ms <= time.high;
       count++;
     }

@@ -17,28 +17,34 @@ namespace predictor::engine {
 struct Withheld {
   int plan = 0;
   Familiarity familiarity = kUnseen;
-  uint64_t group = 0;      // counts once in choices, however many executions it has
-  double log_cost = 0;     // ln of the calibrated cost
-  double log_ms = 0;       // measured, less what instrumentation added
-  bool censored = false;   // log_ms is a lower bound
-  float answers[kOutputCount] = {};
+  uint64_t group = 0;     // counts once in choices, however many executions it has
+  double log_cost = 0;    // ln of the calibrated cost
+  double log_ms = 0;      // measured, less what instrumentation added
+  bool censored = false;  // log_ms is a lower bound
+  NetworkTime network{};
+  bool has_network = false;  // a bundle without one is a model too
+
+  const NetworkTime* network_or_null() const { return has_network ? &network : nullptr; }
 };
 
-// A bundle without a network is a model too: then all answers are 0.
 Withheld evaluate_withheld(const Model& model, const OwnedRecord& record, const Dataset& data,
                            int plan, float shift);
 
-// The weight of the network that errs least on these executions; `prior` is taken where there are
-// too few to say, and `protect` is how much better (in mean |ln error|) the network must be than
-// the cost to get more weight.
-double choose_weight(std::span<const Withheld> withheld, double prior, double protect);
+// The blend that errs least on these executions, its offsets still 0. More of the network is taken
+// only if that is better by `protect` (in mean |ln error|); `otherwise` where there are too few to
+// say.
+Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, double protect);
 
-// Offsets that make the 90 % interval hold on these executions (5 % beyond either side); with few
-// executions they reach further than any of them did.
-Blend calibrate_interval(std::span<const Withheld> withheld, double weight);
+// Adds the offsets that make the 90 % interval hold on these executions (5 % beyond either side);
+// with few executions they reach further than any of them did.
+Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend);
 
-// Part of the uncensored executions inside the interval, each calibrated on the other half.
-double measure_coverage(std::span<const Withheld> withheld, double weight);
+// The same for executions of groups never seen, which err together: the interval reaches at least
+// as far as it must for nine groups of ten.
+Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend);
+
+// Part of the uncensored executions inside the interval, each half calibrated on the other.
+double measure_coverage(std::span<const Withheld> withheld, const Blend& blend);
 
 }  // namespace predictor::engine
 

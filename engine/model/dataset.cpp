@@ -67,11 +67,14 @@ void append_plan(const OwnedRecord& r, size_t position, Dataset& data) {
     data.parent.push_back(r.nodes[i].parent);
     data.role.push_back(static_cast<uint8_t>(child_role(r.nodes[i].relationship)));
     data.depth.push_back(places[i].depth);
+    data.loops_base.push_back(places[i].loops_base);
+    data.loops_rows.push_back(places[i].loops_rows);
+    data.log_work.push_back(log_work(places[i]));
+    data.workers_above.push_back(places[i].workers_above);
   }
   data.records.push_back(position);
   data.first.push_back(data.first.back() + static_cast<int>(count));
-  data.log_ms.push_back(
-      static_cast<float>(std::log(std::max(r.statement.total_time, kLeastMs))));
+  data.log_ms.push_back(static_cast<float>(std::log(std::max(r.statement.total_time, kLeastMs))));
   data.root_cost.push_back(r.nodes[0].total_cost);
   data.censored.push_back((r.statement.flags & PREDICTOR_STATEMENT_TIMED_OUT) != 0);
   data.level.push_back(std::min<uint8_t>(r.statement.instrumentation, PREDICTOR_INSTRUMENT_TIMERS));
@@ -90,8 +93,7 @@ bool is_measured(const PredictorNode& n, int flag) {
          n.actual_loops > 0;
 }
 
-void label_node(const OwnedRecord& r, size_t i, const CostModel& cost, float* label,
-                float& weight) {
+void label_node(const OwnedRecord& r, size_t i, int workers_above, float* label, float& weight) {
   const PredictorNode& n = r.nodes[i];
   std::fill(label, label + kLabelCount, kNoLabel);
   weight = kLeastWeight;
@@ -103,15 +105,18 @@ void label_node(const OwnedRecord& r, size_t i, const CostModel& cost, float* la
   if (is_measured(n, PREDICTOR_NODE_HAS_TIME) && std::isfinite(n.actual_total) &&
       std::isfinite(n.actual_startup)) {
     double total = std::max(n.actual_total, kLeastMs);
-    label[kTimeLabel] = static_cast<float>(std::log(total) - cost.log_ms(n.total_cost));
+    // Under a Gather loops count the processes, which work side by side, the leader among them.
+    double loops =
+        workers_above > 0 ? std::max(1.0, n.actual_loops / (workers_above + 1)) : n.actual_loops;
+    label[kTimeLabel] = static_cast<float>(std::log(total * loops));
     double share = std::log(std::max(n.actual_startup, kLeastMs) / total);
     label[kStartupLabel] = static_cast<float>(std::clamp<double>(share, kLeastLogShare, 0));
-    double part = n.actual_total * n.actual_loops / r.statement.total_time;
+    double part = total * loops / r.statement.total_time;
     weight = static_cast<float>(std::clamp<double>(part, kLeastWeight, 1));
   }
   if (is_measured(n, PREDICTOR_NODE_HAS_MEMORY) && std::isfinite(n.actual_memory))
-    label[kMemoryLabel] = static_cast<float>(
-        log_ratio(n.actual_memory, planned_memory_kb(planned, n.plan_width), 1));
+    label[kMemoryLabel] =
+        static_cast<float>(log_ratio(n.actual_memory, planned_memory_kb(planned, n.plan_width), 1));
 }
 
 void label_dataset(std::span<const OwnedRecord> records, Dataset& data) {
@@ -122,10 +127,21 @@ void label_dataset(std::span<const OwnedRecord> records, Dataset& data) {
     for (size_t i = 0; i < r.nodes.size(); i++) {
       size_t node = data.first[p] + i;
       float* label = &data.labels[node * kLabelCount];
-      label_node(r, i, data.cost, label, data.weight[node]);
+      label_node(r, i, data.workers_above[node], label, data.weight[node]);
       if (!std::isnan(label[kMemoryLabel])) data.memory_operators |= uint64_t{1} << r.nodes[i].op;
     }
   }
+}
+
+// Median of ln(ms / cost) over all statements that ran to their end.
+double fit_unit(const Dataset& data) {
+  std::vector<double> ratios;
+  for (int p = 0; p < data.plans(); p++)
+    if (!data.censored[p]) ratios.push_back(data.log_ms[p] - CostModel{}.log_ms(data.root_cost[p]));
+  if (ratios.empty()) return 0;
+  auto middle = ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() / 2);
+  std::nth_element(ratios.begin(), middle, ratios.end());
+  return *middle;
 }
 
 // Keys in descending order of use, those used less than `least` times left out.
@@ -165,6 +181,7 @@ Dataset encode_dataset(std::span<const OwnedRecord> records) {
   std::vector<int> all(data.plans());
   for (int p = 0; p < data.plans(); p++) all[p] = p;
   data.cost = fit_cost(data, all);
+  data.log_unit = fit_unit(data);
   label_dataset(records, data);
   return data;
 }
@@ -201,16 +218,22 @@ CostModel fit_cost(const Dataset& data, std::span<const int> plans) {
   return model;
 }
 
-Split split_by(const std::vector<uint64_t>& group_of_plan, std::span<const int> plans,
-               double share, uint64_t seed) {
+Split split_by(const std::vector<uint64_t>& group_of_plan, std::span<const int> plans, double share,
+               uint64_t seed) {
   Split split;
   std::vector<int> order = shuffled_groups_order(group_of_plan, plans, seed);
-  size_t wanted = static_cast<size_t>(std::ceil(share * static_cast<double>(plans.size())));
-  for (size_t i = 0; i < order.size(); i++) {
-    bool same_group = i > 0 && group_of_plan[order[i]] == group_of_plan[order[i - 1]];
-    bool open = split.held_out.size() < wanted ||
-                (same_group && !split.held_out.empty() && split.held_out.back() == order[i - 1]);
-    (open ? split.held_out : split.training).push_back(order[i]);
+  const double wanted = share * static_cast<double>(plans.size());
+  size_t begin = 0;
+  while (begin < order.size()) {
+    size_t end = begin;
+    while (end < order.size() && group_of_plan[order[end]] == group_of_plan[order[begin]]) end++;
+    // A group that alone is much more than the share stays: withholding it would leave nothing.
+    bool fits = static_cast<double>(end - begin) <= std::max(2 * wanted, 1.0) || share > 0.5;
+    bool open = static_cast<double>(split.held_out.size()) < wanted && fits;
+    auto& side = open ? split.held_out : split.training;
+    side.insert(side.end(), order.begin() + static_cast<std::ptrdiff_t>(begin),
+                order.begin() + static_cast<std::ptrdiff_t>(end));
+    begin = end;
   }
   return split;
 }
@@ -223,9 +246,8 @@ std::vector<std::vector<int>> fold_by(const std::vector<uint64_t>& group_of_plan
   while (begin < order.size()) {
     size_t end = begin;
     while (end < order.size() && group_of_plan[order[end]] == group_of_plan[order[begin]]) end++;
-    auto smallest = std::min_element(parts.begin(), parts.end(), [](auto& a, auto& b) {
-      return a.size() < b.size();
-    });
+    auto smallest = std::min_element(parts.begin(), parts.end(),
+                                     [](auto& a, auto& b) { return a.size() < b.size(); });
     smallest->insert(smallest->end(), order.begin() + begin, order.begin() + end);
     begin = end;
   }

@@ -20,7 +20,7 @@ namespace predictor::engine {
 // What a node's execution says about each of the network's answers, in the network's own terms;
 // NaN where nothing was measured.
 enum NodeLabel : int {
-  kTimeLabel,     // ln(ms per loop / calibrated cost)
+  kTimeLabel,     // ln ms over all loops, in one process
   kStartupLabel,  // ln(startup / total), from kLeastLogShare to 0
   kRowsLabel,     // ln((rows + 0.5) / (planned rows + 0.5))
   kMemoryLabel,   // ln((kB + 1) / (planned kB + 1))
@@ -36,27 +36,32 @@ struct Dataset {
   size_t skipped = 0;
 
   // per node
-  std::vector<float> numeric;       // [nodes, kNumericCount]
-  std::vector<uint16_t> category;   // [nodes, kCategoryCount]
-  std::vector<uint64_t> identity;   // [nodes, kIdentityCount]
-  std::vector<int> parent;          // within the plan
-  std::vector<uint8_t> role;        // ChildRole
+  std::vector<float> numeric;      // [nodes, kNumericCount]
+  std::vector<uint16_t> category;  // [nodes, kCategoryCount]
+  std::vector<uint64_t> identity;  // [nodes, kIdentityCount]
+  std::vector<int> parent;         // within the plan
+  std::vector<uint8_t> role;       // ChildRole
   std::vector<int> depth;
-  std::vector<float> labels;        // [nodes, kLabelCount]
-  std::vector<float> weight;        // of the node's time: its part of the statement's
+  std::vector<int> loops_base;  // as in NodePlace, within the plan
+  std::vector<int> loops_rows;
+  std::vector<float> log_work;
+  std::vector<int> workers_above;
+  std::vector<float> labels;  // [nodes, kLabelCount]
+  std::vector<float> weight;  // of the node's time: its part of the statement's
 
   // per plan
-  std::vector<float> log_ms;        // ln of the total time, a lower bound where censored
+  std::vector<float> log_ms;  // ln of the total time, a lower bound where censored
   std::vector<double> root_cost;
   std::vector<uint8_t> censored;
-  std::vector<uint8_t> level;       // PredictorInstrumentation
+  std::vector<uint8_t> level;  // PredictorInstrumentation
   std::vector<uint64_t> signature;
-  std::vector<uint64_t> query;      // query_key()
-  std::vector<uint64_t> group;      // query and constants: what a split keeps together
+  std::vector<uint64_t> query;  // query_key()
+  std::vector<uint64_t> group;  // query and constants: what a split keeps together
 
   uint64_t memory_operators = 0;
-  uint64_t key_id = 0;              // the most frequent; constants under others are dropped
+  uint64_t key_id = 0;  // the most frequent; constants under others are dropped
   CostModel cost;
+  double log_unit = 0;  // see Calibration
 
   int plans() const { return static_cast<int>(records.size()); }
   int nodes() const { return first.back(); }
@@ -74,8 +79,8 @@ CostModel fit_cost(const Dataset& data, std::span<const int> plans);
 struct Split {
   std::vector<int> training, held_out;
 };
-Split split_by(const std::vector<uint64_t>& group_of_plan, std::span<const int> plans,
-               double share, uint64_t seed);
+Split split_by(const std::vector<uint64_t>& group_of_plan, std::span<const int> plans, double share,
+               uint64_t seed);
 
 // Plans in `folds` parts of about equal size, whole groups each.
 std::vector<std::vector<int>> fold_by(const std::vector<uint64_t>& group_of_plan,

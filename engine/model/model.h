@@ -21,9 +21,9 @@ namespace predictor::engine {
 
 struct TrainingOptions {
   uint64_t seed = 1;
-  int threads = 1;          // Torch threads; BLAS always has one
-  int max_epochs = 200;     // early stopping usually ends before
-  double max_seconds = 0;   // 0: no limit; at the limit the best epoch so far is the result
+  int threads = 1;         // Torch threads; BLAS always has one
+  int max_epochs = 200;    // early stopping usually ends before
+  double max_seconds = 0;  // 0: no limit; at the limit the best epoch so far is the result
   std::string device = "cpu";
 };
 
@@ -46,13 +46,13 @@ struct TrainingProgress {
 
 struct TrainingResult {
   std::vector<std::byte> bundle;
-  size_t plans = 0;       // records used
-  size_t skipped = 0;     // records that could not be used (no label, bad numbers)
+  size_t plans = 0;    // records used
+  size_t skipped = 0;  // records that could not be used (no label, bad numbers)
   int epochs = 0;
   double seconds = 0;
-  QError validation;      // total time, on queries withheld from this training
-  QError baseline;        // the calibrated planner cost on the same
-  double coverage = 0;    // of the 90 % interval on the same
+  QError validation;    // total time, on queries withheld from this training
+  QError baseline;      // the calibrated planner cost on the same
+  double coverage = 0;  // of the 90 % interval on the same
   std::string device;
 };
 
@@ -74,8 +74,7 @@ class Template {
  public:
   virtual ~Template() = default;
   // Throws TrainingError or TrainingCancelled.
-  virtual TrainingResult train(std::span<const OwnedRecord> records,
-                               const TrainingOptions& options,
+  virtual TrainingResult train(std::span<const OwnedRecord> records, const TrainingOptions& options,
                                const ProgressFunction& progress) const = 0;
 };
 

@@ -7,9 +7,10 @@ namespace {
 
 using torch::Tensor;
 
-// He initialisation, for what a relu follows.
-Tensor random_matrix(int64_t rows, int64_t columns, double gain) {
-  return torch::randn({rows, columns}) * (gain / std::sqrt(static_cast<double>(rows)));
+// Normally distributed; with gain 1.4 and the square root of the inputs it is He's initialisation,
+// for what a relu follows.
+Tensor random_matrix(int64_t rows, int64_t columns, double gain, at::Generator& generator) {
+  return torch::randn({rows, columns}, generator) * (gain / std::sqrt(static_cast<double>(rows)));
 }
 
 std::vector<float> to_vector(const Tensor& tensor) {
@@ -17,37 +18,61 @@ std::vector<float> to_vector(const Tensor& tensor) {
   return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
 }
 
-Tensor index_tensor(const std::vector<int64_t>& values, int64_t begin, int64_t end,
-                    torch::Device device) {
-  auto* data = const_cast<int64_t*>(values.data() + begin);
-  return torch::from_blob(data, {end - begin}, torch::kInt64).to(device);
+}  // namespace
+
+Tensor to_index(std::span<const int64_t> values, torch::Device device) {
+  return torch::from_blob(const_cast<int64_t*>(values.data()),
+                          {static_cast<int64_t>(values.size())}, torch::kInt64)
+      .clone()
+      .to(device);
 }
 
-}  // namespace
+at::Generator make_generator(torch::Device device, uint64_t seed) {
+  at::Generator generator = at::globalContext().defaultGenerator(device).clone();
+  generator.set_current_seed(seed);
+  return generator;
+}
+
+Tensor compose_batch(const Batch& batch, const Tensor& answers, const Tensor& log_work) {
+  const torch::Device device = answers.device();
+  Tensor log_ms = answers.select(1, kOutWork) + log_work;
+  if (!batch.started.empty()) {
+    Tensor rows = answers.select(1, kOutRows).clamp(-kMaxLogRows, kMaxLogRows);
+    log_ms = log_ms.index_add(0, to_index(batch.started, device),
+                              rows.index_select(0, to_index(batch.starter, device)));
+  }
+  Tensor own = log_ms.clamp(kMinLogWork, kMaxLogWork).exp();
+  Tensor total = torch::zeros_like(own).index_add(
+      0, to_index(batch.upper, device), own.index_select(0, to_index(batch.lower, device)));
+  return total.log();
+}
 
 TreeNetworkModule::TreeNetworkModule(const TrainerOptions& options,
                                      const std::array<int64_t, kIdentityCount>& identity_rows)
     : hidden_(options.hidden),
       head_hidden_(options.head_hidden),
       identity_width_(options.identity_width) {
+  at::Generator random = make_generator(torch::kCPU, options.seed);
   auto add = [this](const std::string& name, Tensor value) {
     return register_parameter(name, std::move(value));
   };
-  numeric_ = add("numeric", random_matrix(kNumericCount, hidden_, 1.0));
+  numeric_ = add("numeric", random_matrix(kNumericCount, hidden_, 1.0, random));
   input_bias_ = add("input_bias", torch::zeros({hidden_}));
-  category_ = add("category", 0.3 * torch::randn({kCategoryRows, hidden_}));
+  category_ = add("category", 0.3 * torch::randn({kCategoryRows, hidden_}, random));
   for (int t = 0; t < kIdentityCount; t++) {
     std::string name = std::to_string(t);
-    identity_[t] = add("identity" + name, 0.3 * torch::randn({identity_rows[t], identity_width_}));
-    projection_[t] = add("projection" + name, random_matrix(identity_width_, hidden_, 0.5));
+    identity_[t] =
+        add("identity" + name, 0.3 * torch::randn({identity_rows[t], identity_width_}, random));
+    projection_[t] = add("projection" + name, random_matrix(identity_width_, hidden_, 0.5, random));
   }
   for (int role = 0; role < kRoleCount; role++)
-    message_[role] = add("message" + std::to_string(role), random_matrix(hidden_, hidden_, 1.0));
-  cell_ = add("cell", random_matrix(hidden_, hidden_, 1.4));
+    message_[role] =
+        add("message" + std::to_string(role), random_matrix(hidden_, hidden_, 1.0, random));
+  cell_ = add("cell", random_matrix(hidden_, hidden_, 1.4, random));
   cell_bias_ = add("cell_bias", torch::zeros({hidden_}));
-  head_ = add("head", random_matrix(hidden_, head_hidden_, 1.4));
+  head_ = add("head", random_matrix(hidden_, head_hidden_, 1.4, random));
   head_bias_ = add("head_bias", torch::zeros({head_hidden_}));
-  output_ = add("output", random_matrix(head_hidden_, kTrainingOutputCount, 0.1));
+  output_ = add("output", random_matrix(head_hidden_, kTrainingOutputCount, 0.1, random));
   Tensor bias = torch::zeros({kTrainingOutputCount});
   // Instrumentation adds little until the data says otherwise: softplus(-3) is about 5 %.
   bias[kOutRowsLevel] = bias[kOutTimerLevel] = -3.0;
@@ -71,8 +96,9 @@ Tensor TreeNetworkModule::input(const Tensor& numeric, const Tensor& category,
   return z;
 }
 
-Tensor TreeNetworkModule::forward(const Batch& batch, const Tensor& numeric,
-                                  const Tensor& category, const Tensor& identity) {
+Tensor TreeNetworkModule::forward(const Batch& batch, const Tensor& numeric, const Tensor& category,
+                                  const Tensor& identity, double message_dropout,
+                                  at::Generator generator) {
   Tensor z = input(numeric, category, identity);
   std::vector<Tensor> states(batch.levels.size());
   for (size_t d = batch.levels.size(); d-- > 0;) {
@@ -89,8 +115,12 @@ Tensor TreeNetworkModule::forward(const Batch& batch, const Tensor& numeric,
               torch::mm(states[d + 1].narrow(0, begin - below.begin, count), message_[role]));
         begin = below.role_end[role];
       }
-      Tensor parent = index_tensor(batch.parent, below.begin, below.end, z.device());
-      u = u.index_add(0, parent, torch::cat(messages));
+      Tensor sent = torch::cat(messages);
+      if (message_dropout > 0)
+        sent =
+            sent * (torch::rand({sent.size(0), 1}, generator, sent.options()) >= message_dropout);
+      std::span<const int64_t> parents(batch.parent.data() + below.begin, sent.size(0));
+      u = u.index_add(0, to_index(parents, z.device()), sent);
     }
     Tensor v = torch::relu(u);
     Tensor y = v + torch::relu(torch::addmm(cell_bias_, v, cell_));

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <array>
+#include <span>
 #include <vector>
 
 #include "engine/model/batch.h"
@@ -24,7 +25,18 @@ struct NodeTensors {
   torch::Tensor numeric;   // [nodes, kNumericCount], clipped and standardised
   torch::Tensor category;  // [nodes, kCategoryCount] int64
   torch::Tensor identity;  // [nodes, kIdentityCount] int64 rows
+  torch::Tensor log_work;  // [nodes], ln ms at the usual price
 };
+
+// compose_times() for a batch: ln ms over all loops of every row. `log_work` is of its rows.
+torch::Tensor compose_batch(const Batch& batch, const torch::Tensor& answers,
+                            const torch::Tensor& log_work);
+
+// A random generator of one training's own, seeded.
+at::Generator make_generator(torch::Device device, uint64_t seed);
+
+// A copy of the indices on `device`.
+torch::Tensor to_index(std::span<const int64_t> values, torch::Device device);
 
 class TreeNetworkModule : public torch::nn::Module {
  public:
@@ -33,8 +45,10 @@ class TreeNetworkModule : public torch::nn::Module {
 
   // [rows of the batch, kTrainingOutputCount]. `identity` may differ from the tensors' own where
   // dropout made identities unknown.
+  // With `message_dropout` > 0 some children tell their parent nothing.
   torch::Tensor forward(const Batch& batch, const torch::Tensor& numeric,
-                        const torch::Tensor& category, const torch::Tensor& identity);
+                        const torch::Tensor& category, const torch::Tensor& identity,
+                        double message_dropout, at::Generator generator);
 
   // The weights in the runtime's form; the standardisation is folded into the input layer.
   NetworkWeights export_weights(const std::vector<double>& mean, const std::vector<double>& scale,

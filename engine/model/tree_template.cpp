@@ -17,12 +17,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kLeastPlans = 10;
-constexpr int kLeastGroups = 5;       // with fewer there is nothing to withhold
+constexpr int kLeastGroups = 5;  // with fewer there is nothing to withhold
 constexpr double kValidationShare = 0.12;
 constexpr int kFolds = 3;
-constexpr size_t kFoldPlans = 2500;   // trained on per fold, at most
+constexpr size_t kFoldPlans = 2500;    // trained on per fold, at most
 constexpr double kPlanPasses = 400e3;  // of 10 nodes, that all epochs of the main training may take
 constexpr double kFoldPasses = 60e3;
+constexpr int kFoldEpochs = 60;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -50,8 +51,7 @@ BundleWriter start_bundle(const Parts& parts) {
   writer.add(Section::kInfo, kInfoVersion, write_info(parts.info));
   writer.add(Section::kCalibration, kCalibrationVersion, write_calibration(parts.calibration));
   writer.add(Section::kKnown, kKnownVersion, write_known(parts.known));
-  if (!parts.network.empty())
-    writer.add(Section::kTreeNetwork, kNetworkVersion, parts.network);
+  if (!parts.network.empty()) writer.add(Section::kTreeNetwork, kNetworkVersion, parts.network);
   return writer;
 }
 
@@ -94,8 +94,9 @@ void check_input(const Job& job) {
                         " of the " + std::to_string(job.records.size()) +
                         " given can be used; run more statements with predictor.enabled on");
   if (std::all_of(data.censored.begin(), data.censored.end(), [](uint8_t c) { return c != 0; }))
-    throw TrainingError("every execution given was cancelled before it finished; training needs "
-                        "some that ran to their end");
+    throw TrainingError(
+        "every execution given was cancelled before it finished; training needs "
+        "some that ran to their end");
 }
 
 std::vector<int> all_plans(const Dataset& data) {
@@ -157,8 +158,8 @@ void evaluate_into(const Job& job, const Parts& parts, std::span<const int> plan
                    std::span<const float> shift, std::vector<Withheld>& out) {
   LocalModel local(parts);
   for (size_t i = 0; i < plans.size(); i++)
-    out.push_back(evaluate_withheld(local.model, job.records[job.data.records[plans[i]]],
-                                    job.data, plans[i], shift.empty() ? 0 : shift[i]));
+    out.push_back(evaluate_withheld(local.model, job.records[job.data.records[plans[i]]], job.data,
+                                    plans[i], shift.empty() ? 0 : shift[i]));
 }
 
 // Executions whose whole query the network has not seen: each fold withholds a part of the queries.
@@ -175,8 +176,7 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
                .held_out;
     std::vector<int> held = folds[f];
     if (held.size() > kFoldPlans / kFolds)
-      held = split_by(job.data.group, held,
-                      static_cast<double>(kFoldPlans) / kFolds / held.size(),
+      held = split_by(job.data.group, held, static_cast<double>(kFoldPlans) / kFolds / held.size(),
                       job.options.seed + 3)
                  .held_out;
     // Other templates decide when to stop, as other templates will be asked.
@@ -184,11 +184,15 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
     if (split.training.size() < kLeastPlans) split = {rest, {}};
     Parts parts;
     parts.calibration.cost = job.data.cost;
+    parts.calibration.log_unit = job.data.log_unit;
     parts.calibration.key_id = job.data.key_id;
     TrainerOptions options = trainer_options(job, split.training.size(), kFoldPasses);
+    options.epochs = std::min(options.epochs, kFoldEpochs);
+    options.patience = kFoldEpochs / 3;
+    options.batch_plans = 64;
     options.max_seconds = job.seconds_left(1.0 / (kFolds + 1 - f));
-    auto shift = train_network(job, split.training, split.held_out, held, options, "calibrating",
-                               parts);
+    auto shift =
+        train_network(job, split.training, split.held_out, held, options, "calibrating", parts);
     size_t before = unseen.size();
     evaluate_into(job, parts, held, shift, unseen);
     for (size_t i = before; i < unseen.size(); i++) {
@@ -209,22 +213,23 @@ std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familia
 void calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& unseen,
                Calibration& calibration) {
   constexpr size_t kEnough = 30;
-  constexpr double kProtect = 0.01, kProtectUnseen = 0.03;
+  constexpr double kProtect = 0.005, kProtectUnseen = 0.02;
   auto seen_plan = only(validation, kSeenPlan);
   auto seen_query = only(validation, kSeenQuery);
   if (seen_plan.size() < kEnough) seen_plan = validation;
   if (seen_query.size() < kEnough) seen_query = validation;
+  const Blend kHalf{0.5, 0, 0, 0};
   calibration.blend[kSeenPlan] =
-      calibrate_interval(seen_plan, choose_weight(seen_plan, 0.5, kProtect));
+      calibrate_interval(seen_plan, choose_blend(seen_plan, kHalf, kProtect));
   calibration.blend[kSeenQuery] =
-      calibrate_interval(seen_query, choose_weight(seen_query, 0.5, kProtect));
+      calibrate_interval(seen_query, choose_blend(seen_query, kHalf, kProtect));
   Blend& blend = calibration.blend[kUnseen];
   if (unseen.size() >= kEnough) {
-    blend = calibrate_interval(unseen, choose_weight(unseen, 0.5, kProtectUnseen));
+    blend = calibrate_for_groups(unseen, choose_blend(unseen, kHalf, kProtectUnseen));
     return;
   }
   // No query could be withheld: half the network, and twice the width.
-  blend = calibrate_interval(validation, 0.5);
+  blend = calibrate_interval(validation, kHalf);
   blend.low_offset = std::max(2 * blend.low_offset, 0.7);
   blend.high_offset = std::max(2 * blend.high_offset, 0.7);
 }
@@ -234,13 +239,14 @@ void summarize(const std::vector<Withheld>& validation, const Calibration& calib
   std::vector<double> errors, baseline;
   for (const Withheld& w : validation) {
     if (w.censored) continue;
-    LogTime time = blend_log_time(calibration.blend[w.familiarity], w.log_cost, w.answers);
+    LogTime time =
+        blend_log_time(calibration.blend[w.familiarity], w.log_cost, w.network_or_null());
     errors.push_back(q_error(std::exp(time.median), std::exp(w.log_ms)));
     baseline.push_back(q_error(std::exp(w.log_cost), std::exp(w.log_ms)));
   }
   result.validation = summarize_q_errors(std::move(errors));
   result.baseline = summarize_q_errors(std::move(baseline));
-  result.coverage = measure_coverage(validation, calibration.blend[kSeenPlan].weight);
+  result.coverage = measure_coverage(validation, calibration.blend[kSeenPlan]);
 }
 
 // The smallest plan is the canary: it checks the arithmetic, and costs the least at every opening.
@@ -287,6 +293,7 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
 
   Parts parts;
   parts.calibration.cost = job.data.cost;
+  parts.calibration.log_unit = job.data.log_unit;
   parts.calibration.memory_operators = job.data.memory_operators;
   parts.calibration.key_id = job.data.key_id;
   std::vector<int> all = all_plans(job.data);
@@ -309,7 +316,7 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
     // Nothing can be withheld, so nothing can be learned that is known to hold: the cost alone.
     parts.known = collect_known(job.data, all);
     evaluate_into(job, parts, all, {}, validation);
-    for (Blend& blend : parts.calibration.blend) blend = calibrate_interval(validation, 0);
+    for (Blend& blend : parts.calibration.blend) blend = calibrate_interval(validation, {});
   }
   parts.info.plans = job.result.plans;
   parts.info.skipped = job.result.skipped;

@@ -64,14 +64,10 @@ Tensor to_tensor(const std::vector<float>& values, std::vector<int64_t> shape) {
   return torch::from_blob(const_cast<float*>(values.data()), shape, torch::kFloat32).clone();
 }
 
-Tensor to_index(std::span<const int64_t> values) {
-  return torch::from_blob(const_cast<int64_t*>(values.data()),
-                          {static_cast<int64_t>(values.size())}, torch::kInt64)
-      .clone();
-}
-
 LabelTensors make_labels(const Dataset& data, double node_weight) {
-  constexpr float kHelperWeight = 0.1f;  // of startup, rows and memory
+  // Against the time's weight of 1. Rows weigh more than startup and memory, since loops, and with
+  // them times, follow from them.
+  constexpr float kLabelWeight[kLabelCount] = {0, 0.1f, 0.4f, 0.1f};
   const auto nodes = static_cast<size_t>(data.nodes());
   std::vector<float> value(nodes * kLabelCount, 0), weight(nodes * kLabelCount, 0);
   std::vector<float> censored(nodes, 0), level(nodes * 2, 0);
@@ -84,16 +80,15 @@ LabelTensors make_labels(const Dataset& data, double node_weight) {
         if (std::isnan(label)) continue;
         size_t at = static_cast<size_t>(node) * kLabelCount + k;
         value[at] = label;
-        weight[at] = share * (k == kTimeLabel ? static_cast<float>(node_weight) : kHelperWeight) *
-                     (k == kRowsLabel ? 1 : data.weight[node]);
+        float own = k == kTimeLabel ? static_cast<float>(node_weight) : kLabelWeight[k];
+        weight[at] = share * own * (k == kRowsLabel ? 1 : data.weight[node]);
       }
       level[node * 2] = data.level[p] >= PREDICTOR_INSTRUMENT_ROWS;
       level[node * 2 + 1] = data.level[p] >= PREDICTOR_INSTRUMENT_TIMERS;
     }
     // The root answers for the statement, whose time contains more than the root node's.
     size_t root = static_cast<size_t>(data.first[p]);
-    value[root * kLabelCount + kTimeLabel] =
-        static_cast<float>(data.log_ms[p] - data.cost.log_ms(data.root_cost[p]));
+    value[root * kLabelCount + kTimeLabel] = data.log_ms[p];
     weight[root * kLabelCount + kTimeLabel] = 1;
     censored[root] = data.censored[p];
   }
@@ -126,9 +121,13 @@ NodeTensors make_inputs(const Dataset& data, const Scaling& scaling, const Known
       identity[node * kIdentityCount + t] = found == rows.end() ? kUnknownIdentity : found->second;
     }
   }
+  std::vector<float> log_work(nodes);
+  for (size_t node = 0; node < nodes; node++)
+    log_work[node] = data.log_work[node] + static_cast<float>(data.log_unit);
   const auto n = static_cast<int64_t>(nodes);
-  return {to_tensor(numeric, {n, kNumericCount}), to_index(category).view({n, kCategoryCount}),
-          to_index(identity).view({n, kIdentityCount})};
+  return {to_tensor(numeric, {n, kNumericCount}),
+          to_index(category, torch::kCPU).view({n, kCategoryCount}),
+          to_index(identity, torch::kCPU).view({n, kIdentityCount}), to_tensor(log_work, {n})};
 }
 
 std::array<int64_t, kIdentityCount> table_sizes(const KnownContent& known) {
@@ -152,15 +151,23 @@ struct TreeTrainer::State {
   std::unique_ptr<TreeNetworkModule> network;
   std::vector<Tensor> averaged;  // of the weights over the last steps
   std::mt19937_64 random;
+  // Not Torch's global one, so that trainings side by side do not disturb each other's seeds.
+  at::Generator generator;
 
   State(const Dataset& d, const KnownContent& k, const TrainerOptions& o)
-      : data(d), known(k), options(o), device(o.device), random(o.seed) {}
+      : data(d),
+        known(k),
+        options(o),
+        device(o.device),
+        random(o.seed),
+        generator(make_generator(device, o.seed)) {}
 
   void prepare(std::span<const int> training);
   Tensor drop_identities(const Tensor& identity);
-  Tensor forward(const Batch& batch, bool dropout);
-  Tensor time_answers(const Tensor& out, const Tensor& rows) const;
-  Tensor loss(const Batch& batch, const Tensor& out) const;
+  Tensor forward(const Batch& batch, const Tensor& rows, bool training);
+  Tensor composed_time(const Batch& batch, const Tensor& out, const Tensor& rows) const;
+  Tensor added_by_level(const Tensor& out, const Tensor& rows) const;
+  Tensor loss(const Batch& batch, const Tensor& out, const Tensor& rows) const;
   void average_weights(int64_t step);
   void swap_weights();
   double validate(std::span<const int> plans);
@@ -176,8 +183,8 @@ void TreeTrainer::State::prepare(std::span<const int> training) {
   for (int p : training) lowest_level = std::min<int>(lowest_level, data.level[p]);
   // A level that every plan has cannot be told from the rest: predictions include it.
   for (int level = 1; level <= lowest_level; level++) labels.level.select(1, level - 1).zero_();
-  for (Tensor* t : {&inputs.numeric, &inputs.category, &inputs.identity, &labels.value,
-                    &labels.weight, &labels.censored, &labels.level})
+  for (Tensor* t : {&inputs.numeric, &inputs.category, &inputs.identity, &inputs.log_work,
+                    &labels.value, &labels.weight, &labels.censored, &labels.level})
     *t = t->to(device);
   network->to(device);
   averaged.clear();
@@ -188,45 +195,51 @@ void TreeTrainer::State::prepare(std::span<const int> training) {
 // learns to answer for relations and predicates that it has never met.
 Tensor TreeTrainer::State::drop_identities(const Tensor& identity) {
   Tensor known_row = identity != static_cast<int64_t>(kNoIdentity);
-  Tensor drop = torch::rand(identity.sizes(), torch::TensorOptions().device(device)) <
+  Tensor drop = torch::rand(identity.sizes(), generator, torch::TensorOptions().device(device)) <
                 options.identity_dropout;
   return torch::where(drop.logical_and(known_row),
-                      torch::full_like(identity, static_cast<int64_t>(kUnknownIdentity)),
-                      identity);
+                      torch::full_like(identity, static_cast<int64_t>(kUnknownIdentity)), identity);
 }
 
-Tensor TreeTrainer::State::forward(const Batch& batch, bool dropout) {
-  Tensor rows = to_index(batch.nodes).to(device);
+Tensor TreeTrainer::State::forward(const Batch& batch, const Tensor& rows, bool training) {
   Tensor identity = inputs.identity.index_select(0, rows);
-  if (dropout) identity = drop_identities(identity);
+  if (training) identity = drop_identities(identity);
   return network->forward(batch, inputs.numeric.index_select(0, rows),
-                          inputs.category.index_select(0, rows), identity);
+                          inputs.category.index_select(0, rows), identity,
+                          training ? options.message_dropout : 0, generator);
 }
 
-// The median with what the execution's instrumentation adds to it.
-Tensor TreeTrainer::State::time_answers(const Tensor& out, const Tensor& rows) const {
+// What the execution's instrumentation adds to ln ms of each row.
+Tensor TreeTrainer::State::added_by_level(const Tensor& out, const Tensor& rows) const {
   Tensor added = torch::softplus(out.narrow(1, kOutRowsLevel, 2));
-  return out.select(1, kOutTime) + (added * labels.level.index_select(0, rows)).sum(1);
+  return (added * labels.level.index_select(0, rows)).sum(1);
 }
 
-Tensor TreeTrainer::State::loss(const Batch& batch, const Tensor& out) const {
+Tensor TreeTrainer::State::composed_time(const Batch& batch, const Tensor& out,
+                                         const Tensor& rows) const {
+  return compose_batch(batch, out, inputs.log_work.index_select(0, rows)) +
+         added_by_level(out, rows);
+}
+
+Tensor TreeTrainer::State::loss(const Batch& batch, const Tensor& out, const Tensor& rows) const {
   constexpr double kSpreadWeight = 0.5;
-  Tensor rows = to_index(batch.nodes).to(device);
   Tensor value = labels.value.index_select(0, rows);
   Tensor weight = labels.weight.index_select(0, rows);
   Tensor censored = labels.censored.index_select(0, rows);
-  Tensor median = time_answers(out, rows);
   Tensor label = value.select(1, kTimeLabel);
   // A lower bound teaches nothing once the prediction is above it.
   auto one_sided = [&censored](const Tensor& error) {
     return torch::where(censored > 0, error.clamp_min(0), error);
   };
-  Tensor error = one_sided(label - median);
+  // Times must compose as well as they can by themselves: the correction learns what is left.
+  Tensor composed = composed_time(batch, out, rows);
+  Tensor median = composed.detach() + out.select(1, kOutCorrection);
   Tensor fixed = median.detach();
   Tensor low = pinball(label - (fixed - torch::softplus(out.select(1, kOutLowSpread))), 0.05);
   Tensor high =
       pinball(one_sided(label - (fixed + torch::softplus(out.select(1, kOutHighSpread)))), 0.95);
-  Tensor time = error.abs() + kSpreadWeight * (low * (1 - censored) + high);
+  Tensor time = one_sided(label - composed).abs() + one_sided(label - median).abs() +
+                kSpreadWeight * (low * (1 - censored) + high);
   Tensor startup = torch::smooth_l1_loss(-torch::softplus(out.select(1, kOutStartup)),
                                          value.select(1, kStartupLabel), at::Reduction::None);
   Tensor planned_rows = (out.select(1, kOutRows) - value.select(1, kRowsLabel)).abs();
@@ -263,13 +276,16 @@ double TreeTrainer::State::validate(std::span<const int> plans) {
   double sum = 0;
   for (size_t at = 0; at < plans.size(); at += kChunk) {
     Batch batch = make_batch(data, plans.subspan(at, std::min(kChunk, plans.size() - at)));
-    Tensor rows = to_index(batch.nodes).to(device);
+    Tensor rows = to_index(batch.nodes, device);
     int64_t count = batch.levels[0].end;
-    Tensor median = time_answers(forward(batch, false), rows).narrow(0, 0, count);
-    Tensor error = labels.value.index_select(0, rows).narrow(0, 0, count).select(1, kTimeLabel) -
-                   median;
-    Tensor censored = labels.censored.index_select(0, rows).narrow(0, 0, count);
-    sum += torch::where(censored > 0, error.clamp_min(0), error.abs()).sum().item<double>();
+    Tensor out = forward(batch, rows, false);
+    Tensor composed = composed_time(batch, out, rows);
+    Tensor label = labels.value.index_select(0, rows).select(1, kTimeLabel);
+    Tensor censored = labels.censored.index_select(0, rows);
+    for (const Tensor& time : {composed, composed + out.select(1, kOutCorrection)}) {
+      Tensor error = torch::where(censored > 0, (label - time).clamp_min(0), (label - time).abs());
+      sum += 0.5 * error.narrow(0, 0, count).sum().item<double>();
+    }
   }
   return sum / static_cast<double>(plans.size());
 }
@@ -283,8 +299,8 @@ double TreeTrainer::State::run_epoch(std::vector<int>& plans, torch::optim::Adam
   double total = 0;
   for (size_t s = 0; s < steps; s++) {
     if (!keep_on()) throw TrainingCancelled();
-    double progress = (epoch + static_cast<double>(s) / static_cast<double>(steps)) /
-                      options.epochs;
+    double progress =
+        (epoch + static_cast<double>(s) / static_cast<double>(steps)) / options.epochs;
     double rate = progress < kWarmup
                       ? progress / kWarmup + 0.01
                       : kLastRate + (1 - kLastRate) * 0.5 * (1 + std::cos(M_PI * progress));
@@ -292,7 +308,8 @@ double TreeTrainer::State::run_epoch(std::vector<int>& plans, torch::optim::Adam
         .lr(rate * options.learning_rate);
     size_t begin = s * batch_plans, end = std::min(plans.size(), begin + batch_plans);
     Batch batch = make_batch(data, std::span<const int>(plans).subspan(begin, end - begin));
-    Tensor value = loss(batch, forward(batch, true));
+    Tensor rows = to_index(batch.nodes, device);
+    Tensor value = loss(batch, forward(batch, rows, true), rows);
     double number = value.item<double>();
     if (!std::isfinite(number)) return number;
     optimizer.zero_grad();
@@ -310,7 +327,6 @@ TreeTrainer::TreeTrainer(const Dataset& data, const KnownContent& known,
                          const TrainerOptions& options)
     : state_(std::make_unique<State>(data, known, options)) {
   torch::set_num_threads(std::max(1, options.threads));
-  torch::manual_seed(options.seed);
   state_->network = std::make_unique<TreeNetworkModule>(options, table_sizes(known));
 }
 
@@ -322,9 +338,9 @@ TrainerResult TreeTrainer::train(std::span<const int> training, std::span<const 
   s.prepare(training);
   const Clock::time_point start = Clock::now();
   Clock::time_point last_report = start;
-  torch::optim::AdamW optimizer(s.network->parameters(),
-                                torch::optim::AdamWOptions(s.options.learning_rate)
-                                    .weight_decay(s.options.weight_decay));
+  torch::optim::AdamW optimizer(
+      s.network->parameters(),
+      torch::optim::AdamWOptions(s.options.learning_rate).weight_decay(s.options.weight_decay));
   std::vector<int> plans(training.begin(), training.end());
   std::vector<Tensor> best;
   TrainerResult result;
@@ -340,8 +356,8 @@ TrainerResult TreeTrainer::train(std::span<const int> training, std::span<const 
     if (!std::isfinite(loss)) break;
     s.swap_weights();
     double score = validation.empty() ? loss : s.validate(validation);
-    bool better = std::isfinite(score) &&
-                  (best.empty() || validation.empty() || score < result.validation);
+    bool better =
+        std::isfinite(score) && (best.empty() || validation.empty() || score < result.validation);
     if (better) {
       best.clear();
       for (const Tensor& p : s.network->parameters()) best.push_back(p.detach().clone());
@@ -357,34 +373,35 @@ TrainerResult TreeTrainer::train(std::span<const int> training, std::span<const 
     if (s.options.max_seconds > 0 && seconds_since(start) > s.options.max_seconds) break;
   }
   if (best.empty())
-    throw TrainingError("the training loss is not a finite number from the start; the records "
-                        "contain times or estimates that cannot be learned from");
+    throw TrainingError(
+        "the training loss is not a finite number from the start; the records "
+        "contain times or estimates that cannot be learned from");
   torch::NoGradGuard no_grad;
   auto parameters = s.network->parameters();
   for (size_t i = 0; i < parameters.size(); i++) parameters[i].copy_(best[i]);
   return result;
 }
 
-std::vector<float> TreeTrainer::answers(std::span<const int> plans) const {
+TreeTrainer::Answers TreeTrainer::answers(std::span<const int> plans) const {
   torch::NoGradGuard no_grad;
-  Batch batch = make_batch(state_->data, plans);
-  Tensor out = state_->forward(batch, false).to(torch::kCPU).contiguous();
-  std::vector<int64_t> offset(static_cast<size_t>(state_->data.plans()), 0);
-  int64_t total = 0;
-  for (int p : plans) {
-    offset[p] = total;
-    total += state_->data.first[p + 1] - state_->data.first[p];
-  }
-  std::vector<int> plan_of(static_cast<size_t>(state_->data.nodes()));
+  const Dataset& data = state_->data;
+  Batch batch = make_batch(data, plans);
+  Tensor rows = to_index(batch.nodes, state_->device);
+  Tensor out = state_->forward(batch, rows, false);
+  Tensor log_total = compose_batch(batch, out, state_->inputs.log_work.index_select(0, rows))
+                         .to(torch::kCPU)
+                         .contiguous();
+  out = out.to(torch::kCPU).contiguous();
+  std::vector<size_t> position(static_cast<size_t>(data.nodes()));
+  size_t total = 0;
   for (int p : plans)
-    for (int node = state_->data.first[p]; node < state_->data.first[p + 1]; node++)
-      plan_of[node] = p;
-  std::vector<float> answers(static_cast<size_t>(total) * kOutputCount);
-  const float* from = out.data_ptr<float>();
+    for (int node = data.first[p]; node < data.first[p + 1]; node++) position[node] = total++;
+  Answers answers{std::vector<float>(total * kOutputCount), std::vector<float>(total)};
   for (size_t row = 0; row < batch.nodes.size(); row++) {
-    int node = static_cast<int>(batch.nodes[row]);
-    size_t to = static_cast<size_t>(offset[plan_of[node]] + node - state_->data.first[plan_of[node]]);
-    std::copy_n(from + row * kTrainingOutputCount, kOutputCount, &answers[to * kOutputCount]);
+    size_t to = position[static_cast<size_t>(batch.nodes[row])];
+    std::copy_n(out.data_ptr<float>() + row * kTrainingOutputCount, kOutputCount,
+                &answers.outputs[to * kOutputCount]);
+    answers.log_total[to] = log_total.data_ptr<float>()[row];
   }
   return answers;
 }
@@ -395,9 +412,8 @@ std::vector<float> TreeTrainer::instrumentation_shift(std::span<const int> plans
   std::vector<float> shift;
   for (size_t at = 0; at < plans.size(); at += kChunk) {
     Batch batch = make_batch(state_->data, plans.subspan(at, std::min(kChunk, plans.size() - at)));
-    Tensor rows = to_index(batch.nodes).to(state_->device);
-    Tensor out = state_->forward(batch, false);
-    Tensor added = (state_->time_answers(out, rows) - out.select(1, kOutTime))
+    Tensor rows = to_index(batch.nodes, state_->device);
+    Tensor added = state_->added_by_level(state_->forward(batch, rows, false), rows)
                        .narrow(0, 0, batch.levels[0].end)
                        .to(torch::kCPU)
                        .contiguous();

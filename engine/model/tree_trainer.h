@@ -25,11 +25,12 @@ struct TrainerOptions {
   int identity_width = 16;  // of the embeddings before they are folded into the input layer
   int batch_plans = 64;
   int epochs = 100;
-  int patience = 30;        // epochs without a better validation
-  double max_seconds = 0;   // 0: no limit
+  int patience = 30;       // epochs without a better validation
+  double max_seconds = 0;  // 0: no limit
   double learning_rate = 3e-3;
   double weight_decay = 1e-2;
   double identity_dropout = 0.15;
+  double message_dropout = 0.1;
   double node_weight = 0.2;  // of a node's time against the statement's
 };
 
@@ -40,8 +41,8 @@ struct EpochReport {
 };
 
 struct TrainerResult {
-  int epochs = 0;       // run
-  int best_epoch = 0;   // whose weights are kept
+  int epochs = 0;      // run
+  int best_epoch = 0;  // whose weights are kept
   double validation = 0;
 };
 
@@ -56,8 +57,13 @@ class TreeTrainer {
   TrainerResult train(std::span<const int> training, std::span<const int> validation,
                       const std::function<bool(const EpochReport&)>& keep_on);
 
-  // Torch's own answers for all nodes of the plans, [nodes, kOutputCount], in plan order.
-  std::vector<float> answers(std::span<const int> plans) const;
+  // Torch's own answers for all nodes of the plans, in plan order: [nodes, kOutputCount], and the
+  // composed times.
+  struct Answers {
+    std::vector<float> outputs;
+    std::vector<float> log_total;
+  };
+  Answers answers(std::span<const int> plans) const;
 
   // What each plan's instrumentation adds to ln ms, as learned.
   std::vector<float> instrumentation_shift(std::span<const int> plans) const;

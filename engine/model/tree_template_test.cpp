@@ -1,0 +1,159 @@
+#include "engine/model/tree_template.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#include "engine/model/test_workload.h"
+#include "plan/predict.h"
+
+namespace predictor::engine {
+namespace {
+
+struct Served {
+  TrainingResult result;
+  std::vector<uint64_t> words;
+  Model model;
+
+  explicit Served(std::span<const OwnedRecord> records, TrainingOptions options = {}) {
+    result = make_template("tree")->train(records, options,
+                                          [](const TrainingProgress&) { return true; });
+    words.resize((result.bundle.size() + 7) / 8);
+    std::memcpy(words.data(), result.bundle.data(), result.bundle.size());
+    std::span bytes(reinterpret_cast<const std::byte*>(words.data()), result.bundle.size());
+    EXPECT_EQ(model.open(bytes, openssl_sha256), BundleStatus::kOk);
+  }
+
+  PlanPrediction predict(const OwnedRecord& r) const {
+    PredictorRecord view = r.view();
+    auto workspace = std::make_unique<std::byte[]>(model.workspace_size(view.node_count));
+    std::vector<NodePrediction> nodes(r.nodes.size());
+    PlanPrediction plan;
+    model.predict(view, workspace.get(), nodes.data(), plan);
+    return plan;
+  }
+};
+
+std::string error_of(std::span<const OwnedRecord> records) {
+  try {
+    make_template("tree")->train(records, {}, nullptr);
+  } catch (const TrainingError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// What a test may learn from one training, since each costs seconds.
+TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) {
+  test::Workload workload(5);
+  auto records = workload.run(12, 30);
+  TrainingOptions options;
+  options.max_epochs = 50;
+  Served served(records, options);
+  EXPECT_EQ(served.result.plans, records.size());
+  EXPECT_LT(served.result.validation.q50, 1.15);
+  EXPECT_LT(served.result.validation.q95, served.result.baseline.q95);
+  EXPECT_GT(served.result.coverage, 0.7);
+
+  std::vector<double> errors, baseline;
+  int inside = 0;
+  for (OwnedRecord& r : workload.run(12, 10, false)) {
+    PlanPrediction plan = served.predict(r);
+    EXPECT_EQ(plan.source, Source::kNetwork);
+    EXPECT_FALSE(plan.out_of_distribution);
+    errors.push_back(q_error(plan.total_ms, r.statement.total_time));
+    baseline.push_back(
+        q_error(std::exp(served.model.calibration().cost.log_ms(r.nodes[0].total_cost)),
+                r.statement.total_time));
+    inside += r.statement.total_time >= plan.low_ms && r.statement.total_time <= plan.high_ms;
+  }
+  EXPECT_LT(summarize_q_errors(errors).q50, 1.15);
+  EXPECT_LT(summarize_q_errors(errors).q50, summarize_q_errors(baseline).q50);
+  EXPECT_GT(inside, static_cast<int>(errors.size()) * 7 / 10);
+
+  OwnedRecord unseen = workload.execute(1000, false);
+  PlanPrediction plan = served.predict(unseen);
+  EXPECT_TRUE(plan.out_of_distribution);
+  EXPECT_TRUE(std::isfinite(plan.total_ms));
+}
+
+TEST(TreeTemplate, shuffled_times_cannot_be_learned) {
+  auto records = test::Workload(6).run(12, 15);
+  std::mt19937 random(7);
+  std::vector<PredictorStatement> statements;
+  for (OwnedRecord& r : records) statements.push_back(r.statement);
+  std::shuffle(statements.begin(), statements.end(), random);
+  for (size_t i = 0; i < records.size(); i++) {
+    records[i].statement.total_time = statements[i].total_time;
+    for (PredictorNode& n : records[i].nodes) n.flags &= ~PREDICTOR_NODE_HAS_TIME;
+  }
+  TrainingOptions options;
+  options.max_epochs = 15;
+  Served served(records, options);
+  EXPECT_GT(served.result.validation.q50, 1.3);
+}
+
+TEST(TreeTemplate, too_little_or_useless_input_is_refused_in_a_sentence) {
+  EXPECT_NE(error_of({}).find("at least 10"), std::string::npos);
+  auto records = test::Workload(8).run(3, 10);
+  EXPECT_NE(error_of(std::span(records).first(9)).find("only 9 of the 9"), std::string::npos);
+  for (OwnedRecord& r : records) r.statement.flags |= PREDICTOR_STATEMENT_TIMED_OUT;
+  EXPECT_NE(error_of(records).find("cancelled"), std::string::npos);
+  for (OwnedRecord& r : records) r.statement.flags = PREDICTOR_STATEMENT_PARTIAL;
+  EXPECT_NE(error_of(records).find("only 0 of the 30"), std::string::npos);
+  EXPECT_EQ(make_template("oracle"), nullptr);
+}
+
+TEST(TreeTemplate, one_query_or_equal_plans_give_the_calibrated_cost) {
+  test::Workload workload(9);
+  std::vector<OwnedRecord> equal(20, workload.execute(0, false));
+  Served served(equal);
+  PlanPrediction plan = served.predict(equal[0]);
+  EXPECT_EQ(plan.source, Source::kBaseline);
+  EXPECT_NEAR(plan.total_ms, equal[0].statement.total_time, 0.01 * plan.total_ms);
+  EXPECT_LE(plan.low_ms, plan.total_ms);
+}
+
+TEST(TreeTemplate, absurd_numbers_do_no_harm) {
+  auto records = test::Workload(10).run(10, 4);
+  for (size_t i = 0; i < records.size(); i++) {
+    PredictorNode& n = records[i].nodes[i % 5];
+    if (i % 4 == 0) n.plan_rows = 1e300;
+    if (i % 4 == 1) n.total_cost = 1e300;
+    if (i % 4 == 2) n.actual_total = 1e300, n.actual_rows = 1e300;
+    if (i % 4 == 3) n.actual_memory = n.plan_rows = n.startup_cost = test::kNan;
+    if (i % 10 == 0) records[i].statement.total_time = 1e12;
+    if (i % 10 == 5) records[i].statement.flags |= PREDICTOR_STATEMENT_TIMED_OUT;
+  }
+  TrainingOptions options;
+  options.max_epochs = 3;
+  Served served(records, options);
+  for (const OwnedRecord& r : records) EXPECT_TRUE(std::isfinite(served.predict(r).total_ms));
+}
+
+TEST(TreeTemplate, cancels_at_the_first_sign) {
+  auto records = test::Workload(11).run(6, 4);
+  EXPECT_THROW(make_template("tree")->train(records, {},
+                                            [](const TrainingProgress& p) { return p.epoch < 1; }),
+               TrainingCancelled);
+}
+
+TEST(QErrorSummary, quantiles_and_floor) {
+  EXPECT_EQ(q_error(0, 0), 1);
+  EXPECT_EQ(q_error(1, 4), 4);
+  EXPECT_EQ(q_error(4, 1), 4);
+  std::vector<double> errors;
+  for (int i = 1; i <= 100; i++) errors.push_back(i);
+  QError q = summarize_q_errors(errors);
+  EXPECT_EQ(q.q50, 50);
+  EXPECT_EQ(q.q95, 95);
+  EXPECT_EQ(q.max, 100);
+  EXPECT_EQ(q.count, 100u);
+  EXPECT_EQ(summarize_q_errors({}).count, 0u);
+}
+
+}  // namespace
+}  // namespace predictor::engine

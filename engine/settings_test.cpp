@@ -1,0 +1,138 @@
+// Settings, the command line, and the small texts they are made of.
+#include "engine/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "engine/command_line.h"
+#include "engine/record_stream.h"
+#include "engine/support_test.h"
+#include "engine/text.h"
+
+namespace predictor::engine::test {
+namespace {
+
+class SettingsTest : public ::testing::Test {
+ protected:
+  std::string problem_of(const std::string& content) {
+    std::ofstream(file_) << content;
+    const Failure failure = read_settings_file(settings_, file_);
+    return failure ? failure->message : "";
+  }
+  CommandLine parse(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "predictord");
+    return read_command_line(static_cast<int>(arguments.size()), arguments.data());
+  }
+
+  TemporaryDirectory directory_;
+  const std::string file_ = (directory_.path() / "predictord.toml").string();
+  Settings settings_;
+};
+
+TEST_F(SettingsTest, a_file_sets_every_kind) {
+  EXPECT_EQ(
+      problem_of("listen = '0.0.0.0:1'\nthreads = 3\nexit_with_stdin = true\n"
+                 "[limits]\nupload_mb = 2\n[deadlines]\nidle = 7\n"
+                 "[namespaces]\nsales = ['db1.example', 'db2.example']\nshop = ['db1.example']"),
+      "");
+  EXPECT_EQ(settings_.listen, "0.0.0.0:1");
+  EXPECT_EQ(settings_.threads, 3);
+  EXPECT_TRUE(settings_.exit_with_stdin);
+  EXPECT_EQ(settings_.limits.upload_bytes, uint64_t{2} << 20);
+  EXPECT_EQ(settings_.deadlines.idle, std::chrono::seconds(7));
+  EXPECT_EQ(settings_.grants.at("db1.example"), (std::set<std::string>{"sales", "shop"}));
+}
+
+TEST_F(SettingsTest, what_is_not_a_setting_is_refused) {
+  EXPECT_NE(problem_of("colour = 'red'").find("unknown setting \"colour\""), std::string::npos);
+  EXPECT_NE(problem_of("[limits]\ncolour = 1").find("limits.colour"), std::string::npos);
+  EXPECT_NE(problem_of("threads = -1").find("whole number"), std::string::npos);
+  EXPECT_NE(problem_of("threads = 1.5").find("threads"), std::string::npos);
+  EXPECT_NE(problem_of("[namespaces]\n'../x' = ['db1']").find("namespace"), std::string::npos);
+  EXPECT_NE(problem_of("[namespaces]\nsales = 'db1'").find("list"), std::string::npos);
+  EXPECT_NE(problem_of("a = 1\n= 2").find("line 2"), std::string::npos);
+}
+
+TEST_F(SettingsTest, command_line_wins_over_environment_over_file) {
+  std::ofstream(file_) << "data_dir = 'a'\nca_dir = 'a'\nport_file = 'a'\nthreads = 1";
+  ::setenv("PREDICTORD_CA_DIR", "b", 1);
+  ::setenv("PREDICTORD_PORT_FILE", "b", 1);
+  const CommandLine line =
+      parse({"serve", "--config", file_.c_str(), "--port-file", "c", "--exit-with-stdin"});
+  ::unsetenv("PREDICTORD_CA_DIR");
+  ::unsetenv("PREDICTORD_PORT_FILE");
+  ASSERT_EQ(line.command, CommandLine::Command::kServe);
+  EXPECT_EQ(line.settings.data_dir, "a");
+  EXPECT_EQ(line.settings.ca_dir, "b");
+  EXPECT_EQ(line.settings.port_file, "c");
+  EXPECT_EQ(line.settings.threads, 1);
+  EXPECT_TRUE(line.settings.exit_with_stdin);
+}
+
+TEST_F(SettingsTest, mistakes_on_the_command_line_end_with_status_2) {
+  for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
+           {},
+           {"dance"},
+           {"serve"},
+           {"serve", "--data-dir", "a"},
+           {"serve", "--colour", "red"},
+           {"serve", "--data-dir", "a", "--ca-dir", "b", "--threads", "many"},
+           {"train", "--input", "a"}}) {
+    const CommandLine line = parse(arguments);
+    EXPECT_EQ(line.command, CommandLine::Command::kNone);
+    EXPECT_EQ(line.exit_status, 2);
+  }
+  EXPECT_EQ(parse({"serve", "--help"}).exit_status, 0);
+  EXPECT_EQ(parse({"version"}).command, CommandLine::Command::kVersion);
+}
+
+TEST(TextTest, only_names_and_uuids_become_paths) {
+  EXPECT_EQ(canonical_uuid("0AAAAAAA-0000-4000-8000-000000000001"),
+            "0aaaaaaa-0000-4000-8000-000000000001");
+  for (const char* text :
+       {"", "..", "00000000-0000-4000-8000-00000000000", "x",
+        "00000000-0000-4000-8000-0000000000/1", "00000000_0000-4000-8000-000000000001"}) {
+    EXPECT_FALSE(canonical_uuid(text)) << text;
+  }
+  EXPECT_TRUE(is_plain_name("db-1.example_2"));
+  for (const char* text : {"", ".", "..", ".hidden", "a/b", "a b", "-x", "a\n", "\xc3\xa4"}) {
+    EXPECT_FALSE(is_plain_name(text)) << text;
+  }
+  EXPECT_FALSE(is_plain_name(std::string(201, 'a')));
+  EXPECT_EQ(parse_number("007", 1, 10), 7u);
+  for (const char* text : {"", "+1", "-1", "1 ", " 1", "1x", "11", "0", "99999999999999999999"}) {
+    EXPECT_FALSE(parse_number(text, 1, 10)) << text;
+  }
+  EXPECT_EQ(percent_decode("a%2Fb"), "a/b");
+  EXPECT_FALSE(percent_decode("a%2"));
+  EXPECT_EQ(printable("a\nb\x1b[1m"), "a?b?[1m");
+}
+
+TEST(RecordStreamTest, pieces_may_end_anywhere) {
+  const std::string stream = sample_stream(5);
+  const auto bytes = std::as_bytes(std::span(stream.data(), stream.size()));
+  for (size_t cut = 0; cut <= bytes.size(); cut++) {
+    int count = 0;
+    RecordStream reader([&](OwnedRecord&) { count++; });
+    EXPECT_FALSE(reader.feed(bytes.first(cut)));
+    // Whole only after a record: what came so far, encoded anew, has the same length.
+    const size_t whole = kStreamHeaderSize + static_cast<size_t>(count) * encoded_size(2);
+    EXPECT_EQ(!reader.finish(), count > 0 && cut == whole) << cut;
+    EXPECT_FALSE(reader.feed(bytes.subspan(cut)));
+    EXPECT_FALSE(reader.finish());
+    EXPECT_EQ(count, 5);
+  }
+}
+
+TEST(RecordStreamTest, a_lying_length_does_not_make_it_wait_for_ever) {
+  std::string stream = sample_stream(1);
+  stream[kStreamHeaderSize + 3] = '\x7f';
+  stream.resize(encoded_size(PREDICTOR_MAX_NODES) + kStreamHeaderSize, '\0');
+  RecordStream reader([](OwnedRecord&) {});
+  EXPECT_TRUE(reader.feed(std::as_bytes(std::span(stream.data(), stream.size()))));
+}
+
+}  // namespace
+}  // namespace predictor::engine::test
