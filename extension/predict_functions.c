@@ -100,12 +100,13 @@ predict_arguments(FunctionCallInfo fcinfo, QueryDesc **queryDesc)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the statement to predict must not be null")));
+	*queryDesc = start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	/* after planning, which may evaluate functions that look up models themselves */
 	model = serve_model(PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)), &problem, &hint);
 	if (model == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("%s", problem), hint ? errhint("%s", hint) : 0));
-	*queryDesc = start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	answer = serve_predict(model, *queryDesc, CurrentMemoryContext, &problem);
 	if (answer == NULL)
 		ereport(ERROR,

@@ -275,7 +275,9 @@ CREATE VIEW predictor.model_versions AS
 
 CREATE VIEW predictor.training_jobs AS
 	SELECT t.job, t.model_name AS model, t.requested_by, t.requested_at, t.started_at,
-		t.finished_at, t.state, p.phase, p.epoch, p.max_epochs, p.loss, p.validation_q50,
+		t.finished_at,
+		CASE WHEN t.state = 'running' AND p.job IS NULL THEN 'interrupted' ELSE t.state END AS state,
+		p.phase, p.epoch, p.max_epochs, p.loss, p.validation_q50,
 		p.eta_seconds, t.engine, t.version, t.plans, t.promoted, t.error
 	FROM predictor.training_job t
 	LEFT JOIN predictor.training_progress() p ON p.job = t.job AND t.state = 'running';

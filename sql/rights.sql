@@ -18,7 +18,6 @@ SET predictor.capture = 'off';
 SET predictor.enabled = off;
 SET predictor.default_model = 'mine';
 RESET predictor.default_model;
-SHOW predictor.engine_url;
 RESET ROLE;
 
 SET ROLE predictor_reader;

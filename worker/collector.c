@@ -145,7 +145,9 @@ predictor_collector_main(Datum arg)
 
 	worker_connect(database, "predictor collector");
 	batch->state = BATCH_CONNECTED;
-	if (look() && batch->bytes > 0)
+	if (!look())
+		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_DROPPED_WORKER], batch->records);
+	else if (batch->bytes > 0)
 		try_store_batch(batch);
 	batch->state = BATCH_DONE;
 }

@@ -49,7 +49,8 @@ typedef struct Running
 {
 	BackgroundWorkerHandle *handle; /* NULL: not used */
 	Oid			database;		/* of a collector; InvalidOid otherwise */
-	dsm_segment *segment;		/* of a collector */
+	dsm_segment *segment;		/* of a collector; NULL: a trainer */
+	int			job;			/* of a trainer: the slot in shared->jobs */
 } Running;
 
 static Queue queues[PREDICTOR_MAX_DATABASES];
@@ -219,20 +220,30 @@ start_worker(const char *function, const char *name, Datum argument, int flags,
 	return false;
 }
 
+/*
+ * A place for one more worker, or NULL when predictor.max_workers says no. Trainings never take the
+ * last place: at least one collector may always run, or history would stop while models train.
+ */
 static Running *
-free_running(void)
+free_running(bool for_trainer)
 {
-	int			count = 0;
+	int			trainers = 0;
+	int			collectors = 0;
 	Running    *unused = NULL;
+	bool		allowed;
 
 	for (int i = 0; i < MAX_RUNNING; i++)
 	{
-		if (running[i].handle != NULL)
-			count++;
-		else if (unused == NULL)
-			unused = &running[i];
+		if (running[i].handle == NULL)
+			unused = unused == NULL ? &running[i] : unused;
+		else if (running[i].segment != NULL)
+			collectors++;
+		else
+			trainers++;
 	}
-	return count < predictor_max_workers ? unused : NULL;
+	allowed = for_trainer ? trainers < Max(1, predictor_max_workers - 1) :
+		collectors == 0 || collectors + trainers < predictor_max_workers;
+	return allowed ? unused : NULL;
 }
 
 static bool
@@ -268,7 +279,7 @@ batch_size(Queue *queue, uint32 *records)
 static bool
 start_collector(Oid database, Queue *queue)
 {
-	Running    *slot = free_running();
+	Running    *slot = free_running(false);
 	uint32		records = 0;
 	Size		bytes = queue != NULL && queue->bytes > 0 ? batch_size(queue, &records) : 0;
 	dsm_segment *segment;
@@ -326,6 +337,24 @@ reap_collector(Running *slot)
 	dsm_detach(slot->segment);
 }
 
+/* A trainer that ended before it took its job, for example because its database is gone. */
+static void
+reap_trainer(Running *slot)
+{
+	TrainingJob *job = &shared->jobs[slot->job];
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (job->state == JOB_REQUESTED && job->trainer_pid == -1)
+	{
+		job->state = job->waited_for ? JOB_FAILED : JOB_FREE;
+		job->trainer_pid = 0;
+		job->sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+		snprintf(job->error, sizeof(job->error), "the training worker ended before it began");
+		snprintf(job->hint, sizeof(job->hint), "The server's log says why.");
+	}
+	LWLockRelease(shared->lock);
+}
+
 static void
 reap_workers(void)
 {
@@ -338,6 +367,8 @@ reap_workers(void)
 			continue;
 		if (running[i].segment != NULL)
 			reap_collector(&running[i]);
+		else
+			reap_trainer(&running[i]);
 		pfree(running[i].handle);
 		memset(&running[i], 0, sizeof(Running));
 	}
@@ -417,7 +448,7 @@ start_trainers(void)
 		LWLockAcquire(shared->lock, LW_SHARED);
 		requested = shared->jobs[i].state == JOB_REQUESTED && shared->jobs[i].trainer_pid == 0;
 		LWLockRelease(shared->lock);
-		slot = requested ? free_running() : NULL;
+		slot = requested ? free_running(true) : NULL;
 		if (slot == NULL)
 			continue;
 		if (!start_worker("predictor_trainer_main", "predictor trainer", Int32GetDatum(i),
@@ -427,6 +458,7 @@ start_trainers(void)
 			slot->handle = NULL;
 			continue;
 		}
+		slot->job = i;
 		/* not again before it has taken the job or ended */
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 		if (shared->jobs[i].state == JOB_REQUESTED)

@@ -10,7 +10,7 @@
 extern void launcher_register(void);
 
 /* Entry points, found by name. */
-extern PGDLLEXPORT void predictor_launcher_main(Datum arg) pg_attribute_noreturn();
+extern PGDLLEXPORT void predictor_launcher_main(Datum arg);
 extern PGDLLEXPORT void predictor_collector_main(Datum arg);
 extern PGDLLEXPORT void predictor_trainer_main(Datum arg);
 extern PGDLLEXPORT void predictor_keeper_main(Datum arg);
