@@ -50,7 +50,7 @@ struct Settings {
   std::string log_file;
   std::string log_level = "info";
   int io_threads = 2;
-  int threads = 0;         // for training; 0 is replaced by the number of usable processors
+  int threads = 1;         // for training; more pay off only where no one else computes
   uint64_t memory_mb = 0;  // of the whole process while it trains; 0: not limited
   bool exit_with_stdin = false;
   Limits limits;
