@@ -4,25 +4,39 @@
 #include <cmath>
 #include <map>
 #include <memory>
-#include <unordered_map>
 
 namespace predictor::engine {
 namespace {
 
 constexpr double kTail = 0.05;  // beyond either side of the 90 % interval
 
-// Mean |ln error| over groups, each group counting once.
-double mean_error(std::span<const Withheld> withheld, const Blend& blend) {
-  std::unordered_map<uint64_t, std::pair<double, double>> groups;
+// Mean |ln error| of each group, in the order of the groups' numbers.
+std::vector<double> group_errors(std::span<const Withheld> withheld, const Blend& blend) {
+  std::map<uint64_t, std::pair<double, double>> groups;
   for (const Withheld& w : withheld) {
     double error = w.log_ms - blend_log_time(blend, w.log_cost, w.network_or_null()).median;
     if (w.censored) error = std::max(error, 0.0);
     auto& [sum, count] = groups[w.group];
     sum += std::abs(error), count += 1;
   }
+  std::vector<double> errors;
+  for (const auto& [key, group] : groups) errors.push_back(group.first / group.second);
+  return errors;
+}
+
+double mean(const std::vector<double>& values) {
   double sum = 0;
-  for (const auto& [key, group] : groups) sum += group.first / group.second;
-  return groups.empty() ? 0 : sum / static_cast<double>(groups.size());
+  for (double value : values) sum += value;
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
+
+// Is `errors` worse than `best` by no more than one standard error of their difference?
+bool is_as_good(const std::vector<double>& errors, const std::vector<double>& best) {
+  std::vector<double> difference, square;
+  for (size_t i = 0; i < errors.size(); i++) difference.push_back(errors[i] - best[i]);
+  const double average = mean(difference);
+  for (double d : difference) square.push_back((d - average) * (d - average));
+  return average <= std::sqrt(mean(square) / static_cast<double>(errors.size()));
 }
 
 // How far to go so that at most kTail of new values lie beyond: the split-conformal quantile.
@@ -57,19 +71,26 @@ Withheld evaluate_withheld(const Model& model, const OwnedRecord& record, const 
   return w;
 }
 
-Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, double protect) {
+Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, double protect,
+                   bool cautious) {
   constexpr size_t kEnough = 10;
   if (withheld.size() < kEnough) return otherwise;
-  Blend best;
-  double least = mean_error(withheld, best);
+  std::vector<Blend> blends{{}};
   for (double weight : {0.25, 0.5, 0.75, 1.0})
-    for (double correction : {0.0, 0.5, 1.0}) {
-      if (correction > weight) continue;
-      Blend blend{weight, correction, 0, 0};
-      double error = mean_error(withheld, blend) + protect * (weight + correction);
-      if (error < least) best = blend, least = error;
-    }
-  return best;
+    for (double correction : {0.0, 0.5, 1.0})
+      if (correction <= weight) blends.push_back({weight, correction, 0, 0});
+  std::vector<std::vector<double>> errors;
+  size_t best = 0;
+  double least = 0;
+  for (size_t i = 0; i < blends.size(); i++) {
+    errors.push_back(group_errors(withheld, blends[i]));
+    double error = mean(errors[i]) + protect * (blends[i].weight + blends[i].correction);
+    if (i == 0 || error < least) best = i, least = error;
+  }
+  // The blends stand in the order of how much of the network they take.
+  for (size_t i = 0; cautious && i < best; i++)
+    if (is_as_good(errors[i], errors[best])) return blends[i];
+  return blends[best];
 }
 
 Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend) {

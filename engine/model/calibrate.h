@@ -32,8 +32,11 @@ Withheld evaluate_withheld(const Model& model, const OwnedRecord& record, const 
 
 // The blend that errs least on these executions, its offsets still 0. More of the network is taken
 // only if that is better by `protect` (in mean |ln error|); `otherwise` where there are too few to
-// say.
-Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, double protect);
+// say. `cautious` takes the least of the network that is within one standard error of the best
+// (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3): for what comes from
+// elsewhere than the withheld executions did.
+Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, double protect,
+                   bool cautious);
 
 // Adds the offsets that make the 90 % interval hold on these executions (5 % beyond either side);
 // with few executions they reach further than any of them did.

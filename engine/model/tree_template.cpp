@@ -220,12 +220,12 @@ void calibrate(const std::vector<Withheld>& validation, const std::vector<Withhe
   if (seen_query.size() < kEnough) seen_query = validation;
   const Blend kHalf{0.5, 0, 0, 0};
   calibration.blend[kSeenPlan] =
-      calibrate_interval(seen_plan, choose_blend(seen_plan, kHalf, kProtect));
+      calibrate_interval(seen_plan, choose_blend(seen_plan, kHalf, kProtect, false));
   calibration.blend[kSeenQuery] =
-      calibrate_interval(seen_query, choose_blend(seen_query, kHalf, kProtect));
+      calibrate_interval(seen_query, choose_blend(seen_query, kHalf, kProtect, false));
   Blend& blend = calibration.blend[kUnseen];
   if (unseen.size() >= kEnough) {
-    blend = calibrate_for_groups(unseen, choose_blend(unseen, kHalf, kProtectUnseen));
+    blend = calibrate_for_groups(unseen, choose_blend(unseen, kHalf, kProtectUnseen, true));
     return;
   }
   // No query could be withheld: half the network, and twice the width.
