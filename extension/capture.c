@@ -311,6 +311,12 @@ capture_ExecutorEnd(QueryDesc *queryDesc)
 }
 
 void
+capture_forget(void)
+{
+	captures = NULL;
+}
+
+void
 capture_init(void)
 {
 	previous_start = ExecutorStart_hook;

@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "extension/capture.h"
 #include "extension/compat.h"
 #include "extension/facade.h"
 #include "extension/shared.h"
@@ -70,6 +71,7 @@ predictor_flush(PG_FUNCTION_ARGS)
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FLUSH_TIMEOUT_MS);
 
 	shared_require();
+	capture_forget();
 	/* introduces the database if nothing has yet */
 	(void) shared_database_key(&key, false);
 	ticket = pg_atomic_add_fetch_u64(&shared->flush_requested, 1);

@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
+#include "extension/capture.h"
 #include "extension/compat.h"
 #include "extension/serve.h"
 
@@ -96,6 +97,7 @@ predict_arguments(FunctionCallInfo fcinfo, QueryDesc **queryDesc)
 	Answer	   *answer;
 
 	shared_require();
+	capture_forget();
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

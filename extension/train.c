@@ -26,6 +26,7 @@
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
+#include "extension/capture.h"
 #include "extension/compat.h"
 #include "extension/engine_client.h"
 #include "extension/settings.h"
@@ -341,6 +342,7 @@ predictor_train(PG_FUNCTION_ARGS)
 	int			slot;
 
 	shared_require();
+	capture_forget();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

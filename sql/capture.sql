@@ -93,7 +93,14 @@ SET predictor.enabled = off;
 SELECT predictor.flush();
 SELECT count(*) AS partial FROM predictor.execution WHERE flags & 2 <> 0;
 
--- no constant in clear, one row for each plan
+-- our own functions are not work of the user's
+SELECT value AS captured FROM predictor.stat WHERE name = 'captured' \gset
+SET predictor.enabled = on;
+SELECT predictor.flush();
+SET predictor.enabled = off;
+SELECT value = :captured AS not_recorded FROM predictor.stat WHERE name = 'captured';
+
+-- one row for each plan
 SELECT count(*) AS signatures_without_plan FROM predictor.execution e
   WHERE NOT EXISTS (SELECT 1 FROM predictor.plan p WHERE p.signature = e.signature);
 RESET predictor.enabled;
