@@ -62,9 +62,16 @@ typedef struct Walk
 	List	   *rtable;
 	ParamListInfo params;
 	int			depth;			/* of following columns down the plan */
+	int			steps;			/* taken so far for this node */
 } Walk;
 
 #define MAX_COLUMN_DEPTH 100
+
+/*
+ * A column that an expression below uses twice is followed twice, so nested aggregates could double
+ * the work with each level. After so many steps the rest of the node's predicate does not count.
+ */
+#define MAX_STEPS 2000
 
 static bool walk_tokens(Node *node, Walk *walk);
 
@@ -336,7 +343,7 @@ token_node(Node *node, Walk *walk)
 static bool
 walk_tokens(Node *node, Walk *walk)
 {
-	if (node == NULL)
+	if (node == NULL || walk->steps++ >= MAX_STEPS)
 		return false;
 	if (!token_node(node, walk))
 	{
@@ -440,6 +447,7 @@ extract_predicate(PlanState *state, QueryDesc *queryDesc, const HashKey *key, Pr
 	walk.rtable = queryDesc->plannedstmt->rtable;
 	walk.params = queryDesc->params;
 	walk.depth = 0;
+	walk.steps = 0;
 	add_clauses(&walk, ROLE_FILTER, state->plan->qual);
 	add_own_clauses(&walk, state->plan);
 	predictor_predicate_result(&walk.hash, node);

@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -72,6 +73,8 @@ predictor_flush(PG_FUNCTION_ARGS)
 
 	shared_require();
 	capture_forget();
+	if (RecoveryInProgress())
+		PG_RETURN_BOOL(false);
 	/* introduces the database if nothing has yet */
 	(void) shared_database_key(&key, false);
 	ticket = pg_atomic_add_fetch_u64(&shared->flush_requested, 1);

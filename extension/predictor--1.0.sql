@@ -2,6 +2,18 @@
 
 \echo Use "CREATE EXTENSION predictor" to load this file. \quit
 
+/* A schema that someone else made, and so owns, is no place for what superusers' workers run. */
+DO $$
+BEGIN
+	IF (SELECT nspowner <> current_user::pg_catalog.regrole FROM pg_catalog.pg_namespace
+		WHERE nspname = 'predictor') THEN
+		RAISE insufficient_privilege USING
+			MESSAGE = 'schema "predictor" exists already and belongs to another role',
+			HINT = 'Drop or rename it; CREATE EXTENSION makes its own.';
+	END IF;
+END
+$$;
+
 REVOKE ALL ON SCHEMA predictor FROM PUBLIC;
 
 /*

@@ -6,8 +6,11 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -51,13 +54,21 @@ typedef struct ModelRow
 	int			matches;		/* rows that fit */
 } ModelRow;
 
+/*
+ * Opens a table of the extension. Anyone may make a relation of such a name where the extension is
+ * not installed: only a table that belongs to it is ours to read.
+ */
 static Relation
 open_table(const char *name)
 {
-	Oid			schema = get_namespace_oid(SCHEMA_NAME, true);
+	Oid			extension = get_extension_oid("predictor", true);
+	Oid			schema = OidIsValid(extension) ? get_namespace_oid(SCHEMA_NAME, true) : InvalidOid;
 	Oid			table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
-	return OidIsValid(table) ? table_open(table, AccessShareLock) : NULL;
+	if (!OidIsValid(table) || get_rel_relkind(table) != RELKIND_RELATION ||
+		getExtensionOfObject(RelationRelationId, table) != extension)
+		return NULL;
+	return table_open(table, AccessShareLock);
 }
 
 /* Finds the named model, or counts them all and returns the last if `name` is NULL. */
@@ -106,17 +117,20 @@ read_bundle(const pg_uuid_t *uuid, int version, MemoryContext context, Size *siz
 	while (bytes == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
+		Datum		stored;
 		bytea	   *bundle;
 
 		if (DatumGetInt32(heap_getattr(tuple, VERSION_NUMBER, table->rd_att, &isnull)) != version ||
 			memcmp(DatumGetUUIDP(heap_getattr(tuple, VERSION_MODEL, table->rd_att, &isnull)),
 				   uuid, sizeof(pg_uuid_t)) != 0)
 			continue;
-		bundle = DatumGetByteaPP(heap_getattr(tuple, VERSION_BUNDLE, table->rd_att, &isnull));
+		stored = heap_getattr(tuple, VERSION_BUNDLE, table->rd_att, &isnull);
+		bundle = DatumGetByteaPP(stored);
 		*size = VARSIZE_ANY_EXHDR(bundle);
 		bytes = MemoryContextAlloc(context, Max(*size, 1));
 		memcpy(bytes, VARDATA_ANY(bundle), *size);
-		pfree(bundle);
+		if ((Pointer) bundle != DatumGetPointer(stored))
+			pfree(bundle);
 	}
 	systable_endscan(scan);
 	table_close(table, AccessShareLock);
@@ -139,7 +153,8 @@ forget(CacheEntry *entry)
 static CacheEntry *
 load(const ModelRow *row, const char **problem)
 {
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "predictor bundle",
+	/* becomes permanent at the end, so that an error on the way leaves nothing behind */
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "predictor bundle",
 												  ALLOCSET_SMALL_SIZES);
 	CacheEntry *entry = MemoryContextAllocZero(context, sizeof(CacheEntry));
 	char		error[128];
@@ -160,6 +175,7 @@ load(const ModelRow *row, const char **problem)
 		MemoryContextDelete(context);
 		return NULL;
 	}
+	MemoryContextSetParent(context, TopMemoryContext);
 	entry->next = cache;
 	cache = entry;
 	return entry;

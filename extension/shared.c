@@ -100,22 +100,32 @@ find_database(Oid database)
 	return NULL;
 }
 
-/* A new entry in state UNKNOWN, or NULL when the directory is full. Needs the lock exclusively. */
+/*
+ * A new entry in state UNKNOWN, if need be in the place of the database without the extension that
+ * was looked at longest ago, or else of any other. Needs the lock exclusively.
+ */
 static DatabaseEntry *
 add_database(Oid database)
 {
+	DatabaseEntry *entry = NULL;
+
 	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
 	{
-		DatabaseEntry *entry = &shared->databases[i];
+		DatabaseEntry *other = &shared->databases[i];
 
-		if (entry->state != DATABASE_FREE)
-			continue;
-		memset(entry, 0, sizeof(*entry));
-		entry->oid = database;
-		entry->state = DATABASE_UNKNOWN;
-		return entry;
+		if (entry == NULL || other->state == DATABASE_FREE ||
+			(entry->state != DATABASE_FREE &&
+			 ((other->state == DATABASE_ABSENT && entry->state != DATABASE_ABSENT) ||
+			  (other->state == entry->state && other->looked_at < entry->looked_at))))
+			entry = other;
+		if (entry->state == DATABASE_FREE)
+			break;
 	}
-	return NULL;
+	memset(entry, 0, sizeof(*entry));
+	entry->oid = database;
+	entry->state = DATABASE_UNKNOWN;
+	pg_atomic_fetch_add_u32(&shared->directory_generation, 1);
+	return entry;
 }
 
 /* Announces the current database if it is not known. */
@@ -175,15 +185,12 @@ set_database(Oid database, DatabaseState state, const HashKey *key)
 	entry = find_database(database);
 	if (entry == NULL)
 		entry = add_database(database);
-	if (entry != NULL)
-	{
-		entry->state = state;
-		if (key != NULL)
-			entry->key = *key;
-		else
-			memset(&entry->key, 0, sizeof(HashKey));
-		entry->looked_at = GetCurrentTimestamp();
-	}
+	entry->state = state;
+	if (key != NULL)
+		entry->key = *key;
+	else
+		memset(&entry->key, 0, sizeof(HashKey));
+	entry->looked_at = GetCurrentTimestamp();
 	LWLockRelease(shared->lock);
 	pg_atomic_fetch_add_u32(&shared->directory_generation, 1);
 }
@@ -213,7 +220,7 @@ shared_wake_launcher(void)
 bool
 shared_admit_capture(void)
 {
-	/* The upper half is the second, the lower half counts; a later second starts a new count. */
+	/* The upper half is the second, the lower half counts; another second starts a new count. */
 	uint64		second = (uint64) (GetCurrentTimestamp() / USECS_PER_SEC) & 0xffffffff;
 	uint64		window = pg_atomic_read_u64(&shared->rate_window);
 
@@ -221,7 +228,7 @@ shared_admit_capture(void)
 	{
 		uint64		next;
 
-		if (window >> 32 < second)
+		if (window >> 32 != second)
 			next = second << 32 | 1;
 		else if ((window & 0xffffffff) >= (uint64) predictor_max_captures_per_second)
 			return false;

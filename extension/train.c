@@ -31,6 +31,7 @@
 #include "extension/engine_client.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
+#include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(predictor_train);
 PG_FUNCTION_INFO_V1(predictor_cancel_training);
@@ -252,7 +253,7 @@ wait_for_training(int slot)
 			return;
 		notice_news(&job, &said, &said_at);
 		/* Behind other trainings one may wait; for a worker that cannot start one may not. */
-		if (job.state == JOB_REQUESTED && running >= predictor_max_workers)
+		if (job.state == JOB_REQUESTED && running >= MAX_TRAINERS)
 			waiting_since = GetCurrentTimestamp();
 		if (job.state == JOB_REQUESTED &&
 			TimestampDifferenceExceeds(waiting_since, GetCurrentTimestamp(), TRAINER_TIMEOUT_MS))

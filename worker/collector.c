@@ -12,6 +12,7 @@
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -144,6 +145,8 @@ predictor_collector_main(Datum arg)
 	database = batch->database;
 
 	worker_connect(database, "predictor collector");
+	/* nobody's lock on our tables may keep one of the few workers */
+	SetConfigOption("lock_timeout", "5s", PGC_SUSET, PGC_S_OVERRIDE);
 	batch->state = BATCH_CONNECTED;
 	if (!look())
 		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_DROPPED_WORKER], batch->records);

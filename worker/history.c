@@ -206,11 +206,14 @@ static int
 read_current_segment(void)
 {
 	bool		isnull;
+	int			segment;
 
 	if (SPI_execute("SELECT current FROM predictor.history_segment", true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "predictor.history_segment is empty");
-	return DatumGetInt16(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	segment = DatumGetInt16(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return segment;
 }
 
 static Datum
@@ -218,6 +221,7 @@ next_id(void)
 {
 	static SPIPlanPtr plan = NULL;
 	bool		isnull;
+	Datum		id;
 
 	if (plan == NULL)
 	{
@@ -226,7 +230,9 @@ next_id(void)
 	}
 	if (SPI_execute_plan(plan, NULL, NULL, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not draw from predictor.execution_id");
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SPI_freetuptable(SPI_tuptable);
+	return id;
 }
 
 static void
@@ -266,10 +272,14 @@ history_store(const PredictorRecord *record)
 	if (is_new_signature(record->statement.signature))
 		store_plan(record);
 	store_execution(record);
-	SPI_freetuptable(SPI_tuptable);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(context);
 }
+
+/* Plans whose executions have all expired go too; young ones stay, for they may be stored just now. */
+#define FORGET_PLANS \
+	"DELETE FROM predictor.plan p WHERE p.first_seen < pg_catalog.now() - interval '1 hour' " \
+	"AND NOT EXISTS (SELECT 1 FROM predictor.execution e WHERE e.signature = p.signature)"
 
 /* Empties the next segment and makes it the current one; gives up when someone reads it. */
 static void
@@ -290,6 +300,7 @@ advance_segment(void)
 		snprintf(sql, sizeof(sql),
 				 "UPDATE predictor.history_segment SET current = %d, records = 0", next);
 		SPI_execute(sql, false, 0);
+		SPI_execute(FORGET_PLANS, false, 0);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

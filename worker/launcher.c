@@ -50,6 +50,7 @@ typedef struct Running
 	BackgroundWorkerHandle *handle; /* NULL: not used */
 	Oid			database;		/* of a collector; InvalidOid otherwise */
 	dsm_segment *segment;		/* of a collector; NULL: a trainer */
+	TimestampTz oldest;			/* of a collector: when its first record arrived */
 	int			job;			/* of a trainer: the slot in shared->jobs */
 } Running;
 
@@ -61,6 +62,10 @@ static TimestampTz keeper_started = 0;
 static bool said_no_slot = false;
 static TimestampTz look_again_at = 0;	/* after a collector that could not do its work */
 static char *drain_buffer = NULL;
+
+/* The flush being worked on: done when everything that was here when it began is stored. */
+static uint64 flush_ticket = 0;
+static TimestampTz flush_began = 0;
 
 DEFINE_WAIT_EVENT(wait_event_launcher, "PredictorLauncher")
 
@@ -241,7 +246,7 @@ free_running(bool for_trainer)
 		else
 			trainers++;
 	}
-	allowed = for_trainer ? trainers < Max(1, predictor_max_workers - 1) :
+	allowed = for_trainer ? trainers < MAX_TRAINERS :
 		collectors == 0 || collectors + trainers < predictor_max_workers;
 	return allowed ? unused : NULL;
 }
@@ -275,6 +280,30 @@ batch_size(Queue *queue, uint32 *records)
 	return bytes;
 }
 
+/* A segment for a batch, or NULL: with /dev/shm full, dsm_create() raises and we must live on. */
+static dsm_segment *
+create_segment(Size size)
+{
+	MemoryContext context = CurrentMemoryContext;
+	dsm_segment *volatile segment = NULL;
+
+	PG_TRY();
+	{
+		segment = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EmitErrorReport();
+		FlushErrorState();
+		LWLockReleaseAll();
+	}
+	PG_END_TRY();
+	if (segment == NULL)
+		look_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_PAUSE_MS);
+	return segment;
+}
+
 /* Starts a collector for the database with what its queue holds; false: tried in vain. */
 static bool
 start_collector(Oid database, Queue *queue)
@@ -285,9 +314,9 @@ start_collector(Oid database, Queue *queue)
 	dsm_segment *segment;
 	Batch	   *batch;
 
-	if (slot == NULL)
+	if (slot == NULL || GetCurrentTimestamp() < look_again_at)
 		return false;
-	segment = dsm_create(MAXALIGN(sizeof(Batch)) + bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	segment = create_segment(MAXALIGN(sizeof(Batch)) + bytes);
 	if (segment == NULL)
 		return false;
 	dsm_pin_mapping(segment);
@@ -309,6 +338,7 @@ start_collector(Oid database, Queue *queue)
 	}
 	slot->database = database;
 	slot->segment = segment;
+	slot->oldest = bytes > 0 ? queue->oldest : GetCurrentTimestamp();
 	if (bytes > 0)
 		dequeue(queue, bytes, records);
 	return true;
@@ -384,11 +414,11 @@ reap_workers(void)
 static bool
 is_due(Queue *queue, bool flush)
 {
-	return flush || queue->bytes >= FLUSH_BYTES ||
+	return (flush && queue->oldest <= flush_began) || queue->bytes >= FLUSH_BYTES ||
 		TimestampDifferenceExceeds(queue->oldest, GetCurrentTimestamp(), predictor_flush_interval);
 }
 
-/* Returns true if a flush that was asked for has nothing left to wait for. */
+/* Returns true if the flush has nothing left to wait for. */
 static bool
 start_collectors(bool flush)
 {
@@ -420,19 +450,20 @@ start_collectors(bool flush)
 	for (int i = 0; i < unknowns; i++)
 	{
 		idle = false;
-		if (!has_collector(unknown[i]) && GetCurrentTimestamp() >= look_again_at)
+		if (!has_collector(unknown[i]))
 			start_collector(unknown[i], NULL);
 	}
 	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
 	{
 		if (queues[i].bytes == 0)
 			continue;
-		idle = false;
+		if (queues[i].oldest <= flush_began)
+			idle = false;
 		if (is_due(&queues[i], flush) && !has_collector(queues[i].database))
 			start_collector(queues[i].database, &queues[i]);
 	}
 	for (int i = 0; i < MAX_RUNNING; i++)
-		if (running[i].segment != NULL)
+		if (running[i].segment != NULL && running[i].oldest <= flush_began)
 			idle = false;
 	return idle;
 }
@@ -467,6 +498,17 @@ start_trainers(void)
 	}
 }
 
+/* A launcher before this one started them and can no longer say what became of them. */
+static void
+forget_started_trainers(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < PREDICTOR_MAX_JOBS; i++)
+		if (shared->jobs[i].state == JOB_REQUESTED && shared->jobs[i].trainer_pid == -1)
+			shared->jobs[i].trainer_pid = 0;
+	LWLockRelease(shared->lock);
+}
+
 static void
 start_keeper(void)
 {
@@ -496,12 +538,18 @@ static void
 one_round(void)
 {
 	uint64		asked = pg_atomic_read_u64(&shared->flush_requested);
-	bool		flush = asked > pg_atomic_read_u64(&shared->flush_done);
+	uint64		done = pg_atomic_read_u64(&shared->flush_done);
+	bool		begins = flush_ticket <= done && asked > done;
 
 	drain_ring();
+	if (begins)
+	{
+		flush_ticket = asked;
+		flush_began = GetCurrentTimestamp();
+	}
 	reap_workers();
-	if (start_collectors(flush))
-		pg_atomic_write_u64(&shared->flush_done, asked);
+	if (start_collectors(flush_ticket > done) && flush_ticket > done)
+		pg_atomic_write_u64(&shared->flush_done, flush_ticket);
 	start_trainers();
 	start_keeper();
 }
@@ -515,6 +563,7 @@ predictor_launcher_main(Datum arg)
 	before_shmem_exit(leave, (Datum) 0);
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "predictor launcher");
 	drain_buffer = MemoryContextAlloc(TopMemoryContext, ring_record_limit());
+	forget_started_trainers();
 	shared->launcher_latch = &MyProc->procLatch;
 
 	while (!ShutdownRequestPending)

@@ -34,6 +34,9 @@ worker_connect(Oid database, const char *application_name)
 	pin("default_transaction_read_only", "off");
 	pin("default_transaction_isolation", "read committed");
 	pin("statement_timeout", "0");
+#if PG_VERSION_NUM >= 170000
+	pin("transaction_timeout", "0");
+#endif
 	pin("lock_timeout", "0");
 	pin("idle_in_transaction_session_timeout", "0");
 	pin("jit", "off");
