@@ -107,9 +107,16 @@ std::string Authority::leaf(const std::string& name, const std::string& purpose,
   extensions.close();
   run("openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=" + name +
       " -keyout " + path + ".key -out " + path + ".csr && chmod 600 " + path + ".key");
-  run("openssl x509 -req -in " + path + ".csr -CA " + authority_path + ".crt -CAkey " +
-      authority_path + ".key -CAcreateserial -days " + days + " -extfile " + path + ".ext -out " +
-      path + ".crt");
+  const std::string sign = "openssl x509 -req -in " + path + ".csr -CA " + authority_path +
+                           ".crt -CAkey " + authority_path + ".key -CAcreateserial -extfile " +
+                           path + ".ext -out " + path + ".crt";
+  const std::string for_days = sign + " -days " + days;
+  // Since 3.4 the command takes a time in the past only as a date, which 3.0 does not know.
+  if (days.starts_with('-'))
+    run("(" + sign + " -not_before 20200101000000Z -not_after 20200102000000Z 2>/dev/null || " +
+        for_days + ")");
+  else
+    run(for_days);
   return path;
 }
 
