@@ -1,5 +1,5 @@
 /*
- * settings.h - the GUCs; their documentation is in settings.c and docs/settings.md.
+ * settings.h - the GUCs; what each is for stands in settings.c and in pg_settings.
  */
 #ifndef PREDICTOR_SETTINGS_H
 #define PREDICTOR_SETTINGS_H

@@ -141,7 +141,12 @@ SKIP:
 {
 	skip 'no /proc here', 5 unless -r "/proc/$engine/stat";
 	is((split ' ', slurp_file("/proc/$engine/stat"))[18], 10, 'niced');
-	is(slurp_file("/proc/$engine/oom_score_adj"), "1000\n", 'the first victim when memory runs out');
+  SKIP:
+	{
+		# in some containers /proc is read-only, and then nobody's score can be changed
+		skip '/proc cannot be written here', 1 unless open(my $own, '>', '/proc/self/oom_score_adj');
+		is(slurp_file("/proc/$engine/oom_score_adj"), "1000\n", 'the first victim when memory runs out');
+	}
 	my @foreign = grep { defined && m{\Q$data\E/(base|global|pg_wal)|socket.*5432} }
 	  map { readlink } glob("/proc/$engine/fd/*");
 	is(scalar(@foreign), 0, "none of PostgreSQL's files are open in it");
