@@ -208,9 +208,8 @@ describe_type(Plan *plan, PredictorNode *node)
 	}
 }
 
-/* The relation that EXPLAIN names for the node: range table index, or 0. */
-static Index
-target_of(Plan *plan)
+Index
+extract_target(Plan *plan)
 {
 	switch (nodeTag(plan))
 	{
@@ -281,7 +280,7 @@ static void
 describe(PlanState *state, int relationship, int parent, PredictorNode *node, Visit *v)
 {
 	Plan	   *plan = state->plan;
-	Index		target = target_of(plan);
+	Index		target = extract_target(plan);
 
 	memset(node, 0, sizeof(*node));
 	node->op = operator_of(plan);

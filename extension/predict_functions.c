@@ -128,28 +128,9 @@ number_or_null(double number, bool *isnull)
 static const char *
 relation_name(PlanState *state, QueryDesc *queryDesc)
 {
-	Index		target = 0;
+	Index		target = extract_target(state->plan);
 	RangeTblEntry *rte;
 
-	switch (nodeTag(state->plan))
-	{
-		case T_SeqScan:
-		case T_SampleScan:
-		case T_IndexScan:
-		case T_IndexOnlyScan:
-		case T_BitmapHeapScan:
-		case T_TidScan:
-		case T_TidRangeScan:
-		case T_ForeignScan:
-		case T_CustomScan:
-			target = ((Scan *) state->plan)->scanrelid;
-			break;
-		case T_ModifyTable:
-			target = ((ModifyTable *) state->plan)->nominalRelation;
-			break;
-		default:
-			break;
-	}
 	if (target == 0)
 		return NULL;
 	rte = rt_fetch(target, queryDesc->plannedstmt->rtable);
