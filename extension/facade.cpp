@@ -57,7 +57,10 @@ void predictor_predicate_constant(PredictorPredicate* p, const void* bytes,
 void predictor_predicate_result(const PredictorPredicate* p, PredictorNode* node) noexcept {
   const auto& h = *reinterpret_cast<const PredicateHasher*>(p);
   node->predicate = h.shape;
+  node->selection = h.selection;
+  node->links = h.links;
   node->constants = h.constants;
+  node->coarse = h.coarse;
   node->clauses = static_cast<uint8_t>(h.clauses < 255 ? h.clauses : 255);
 }
 

@@ -26,7 +26,7 @@ extern "C"
 /* A running hash of a node's predicates; plain data, lives on the caller's stack. */
 typedef struct PredictorPredicate
 {
-	uint64_t	opaque[10];
+	uint64_t	opaque[14];
 } PredictorPredicate;
 
 extern void predictor_predicate_init(PredictorPredicate *p, uint64_t k0, uint64_t k1) PREDICTOR_NOEXCEPT;
@@ -35,7 +35,7 @@ extern void predictor_predicate_end(PredictorPredicate *p) PREDICTOR_NOEXCEPT;
 extern void predictor_predicate_text(PredictorPredicate *p, unsigned kind, const char *text) PREDICTOR_NOEXCEPT;
 extern void predictor_predicate_number(PredictorPredicate *p, unsigned kind, uint64_t number) PREDICTOR_NOEXCEPT;
 extern void predictor_predicate_constant(PredictorPredicate *p, const void *bytes, size_t length) PREDICTOR_NOEXCEPT;
-/* writes predicate, constants and clauses of the node */
+/* writes predicate, selection, links, constants, coarse and clauses of the node */
 extern void predictor_predicate_result(const PredictorPredicate *p, PredictorNode *node) PREDICTOR_NOEXCEPT;
 
 /* Identity of a relation or an index; never 0. */

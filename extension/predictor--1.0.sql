@@ -64,7 +64,9 @@ CREATE TABLE predictor.plan (
 	sort_keys integer[] NOT NULL,
 	relation bigint[] NOT NULL,
 	index bigint[] NOT NULL,
-	predicate bigint[] NOT NULL
+	predicate bigint[] NOT NULL,
+	selection bigint[] NOT NULL,
+	links bigint[] NOT NULL
 );
 
 /*
@@ -100,6 +102,7 @@ CREATE TABLE predictor.execution (
 	actual_rows float8[] NOT NULL,
 	actual_loops float8[] NOT NULL,
 	actual_memory float8[] NOT NULL,
+	node_coarse bigint[] NOT NULL,
 	PRIMARY KEY (id, segment)
 ) PARTITION BY LIST (segment);
 

@@ -15,7 +15,7 @@ static_assert(std::endian::native == std::endian::little,
 constexpr char kMagic[8] = {'P', 'G', 'P', 'R', 'E', 'D', 'R', 'C'};
 constexpr size_t kPrefixSize = 4;      // length of what follows
 constexpr size_t kStatementSize = 64;  // see visit_statement()
-constexpr size_t kNodeSize = 136;      // see visit_node()
+constexpr size_t kNodeSize = 160;      // see visit_node()
 
 // The order of fields, once for both directions: `visit` gets every field in turn.
 template <typename Statement, typename Visit>
@@ -30,7 +30,8 @@ void visit_node(Node& n, Visit&& visit) {
   visit(n.op), visit(n.relationship), visit(n.join_type), visit(n.strategy);
   visit(n.partial_mode), visit(n.command), visit(n.clauses), visit(n.flags);
   visit(n.sort_keys), visit(n.parent), visit(n.relation), visit(n.index), visit(n.predicate);
-  visit(n.constants), visit(n.startup_cost), visit(n.total_cost), visit(n.plan_rows);
+  visit(n.selection), visit(n.links), visit(n.constants), visit(n.coarse);
+  visit(n.startup_cost), visit(n.total_cost), visit(n.plan_rows);
   visit(n.relation_pages), visit(n.relation_tuples), visit(n.plan_width);
   visit(n.workers_planned), visit(n.actual_startup), visit(n.actual_total);
   visit(n.actual_rows), visit(n.actual_loops), visit(n.actual_memory);

@@ -20,7 +20,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kCodecVersion = 1;
+inline constexpr uint32_t kCodecVersion = 2;
 inline constexpr size_t kStreamHeaderSize = 16;
 
 // Bytes that encode_record() will write for a plan of so many nodes, length prefix included.

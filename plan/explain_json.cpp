@@ -169,7 +169,10 @@ class Reader {
       if (auto text = text_of(json, std::string(entry.name).c_str()); !text.empty())
         hash_predicate_text(text, static_cast<PredicateRole>(entry.value), hasher);
     n.predicate = hasher.shape;
+    n.selection = hasher.selection;
+    n.links = hasher.links;
     n.constants = hasher.constants;
+    n.coarse = hasher.coarse;
     n.clauses = static_cast<uint8_t>(std::min(hasher.clauses, 255u));
   }
 

@@ -53,8 +53,14 @@ typedef struct PredictorNode {
   uint64_t index;       /* identity of the index */
   uint64_t predicate;   /* shape of all predicates, without constants, order of clauses ignored */
 
+  /* Of the same clauses, whatever their roles: what the rows are, however they are found. The plans
+   * of a query that differ in operators and join order agree in these. Not part of signatures. */
+  uint64_t selection; /* shape of the clauses that have constants */
+  uint64_t links;     /* shape of the clauses that have none: joins, parameterised scans */
+
   /* What the planner thought and what is known before execution. */
   uint64_t constants; /* keyed hash of the predicates' constants and bound parameters */
+  uint64_t coarse;    /* the same of coarse constants: see coarse_constant() in predicate.h */
   double startup_cost;
   double total_cost;
   double plan_rows;

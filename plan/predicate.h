@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "plan/siphash.h"
 
@@ -35,13 +36,18 @@ struct PredicateHasher {
   SipKey key;  // of the database
 
   // results over all clauses so far; 0 if there were none
-  uint64_t shape = 0;
-  uint64_t constants = 0;
+  uint64_t shape = 0;      // of all clauses with their roles
+  uint64_t selection = 0;  // of the clauses with constants, whatever their roles
+  uint64_t links = 0;      // of the clauses without
+  uint64_t constants = 0;  // whatever the clauses' roles
+  uint64_t coarse = 0;     // constants, made coarse
   unsigned clauses = 0;
 
   // the clause being read
+  unsigned clause_role = 0;
   uint64_t clause_shape = 0;
   uint64_t clause_constants = 0;
+  uint64_t clause_coarse = 0;
   bool open = false;
 
   explicit PredicateHasher(SipKey secret) : key(secret) {}
@@ -57,6 +63,11 @@ struct PredicateHasher {
   // A constant or an external parameter's value, in the canonical text that both mouths agree on.
   void constant(const void* text, size_t length);
 };
+
+// What constants that are alike have in common, for memories that look for the like of what they
+// have seen: numbers count in half octaves, dates and timestamps in months, all else as it is.
+// Returns a part of `text` or of `buffer`.
+std::string_view coarse_constant(std::string_view text, char (&buffer)[16]);
 
 }  // namespace predictor
 

@@ -154,6 +154,27 @@ TEST(PredicateText, columns_operators_casts_of_columns_and_roles_are_shape) {
   EXPECT_EQ(shapes.size(), 7u);
 }
 
+TEST(PredicateText, selection_and_links_do_not_depend_on_who_evaluates_them) {
+  auto filter = read("((a = 5) AND (b = c))"), condition = read("(a = 5)", kIndexCondRole);
+  EXPECT_NE(filter.shape, condition.shape);
+  EXPECT_EQ(filter.selection, condition.selection);
+  EXPECT_EQ(filter.constants, condition.constants);
+  EXPECT_EQ(filter.links, read("(b = c)", kJoinFilterRole).links);
+  EXPECT_EQ(condition.links, 0u);
+}
+
+TEST(PredicateText, coarse_constants_are_shared_by_those_alike) {
+  EXPECT_EQ(read("(a > 1000)").coarse, read("(a > 1010)").coarse);
+  EXPECT_EQ(read("(a > 1000)").coarse, read("(a > '1000'::bigint)").coarse);
+  EXPECT_NE(read("(a > 1000)").coarse, read("(a > 2000)").coarse);
+  EXPECT_NE(read("(a > 1000)").coarse, read("(a > -1000)").coarse);
+  EXPECT_NE(read("(a = 3)").coarse, read("(a = 4)").coarse);
+  EXPECT_EQ(read("(d < '2010-07-01'::date)").coarse,
+            read("(d < '2010-07-30 11:12:13'::date)").coarse);
+  EXPECT_NE(read("(d < '2010-07-01'::date)").coarse, read("(d < '2010-08-01'::date)").coarse);
+  EXPECT_NE(read("(a = 'x')").coarse, read("(a = 'y')").coarse);
+}
+
 TEST(PredicateText, survives_any_text) {
   for (const char* text : {"", "(", ")", "'", "((", "\"", "::", "$", "AND", "a AND",
                            "'x'::", "(a = 'x'::numeric(10", "((((((a)"})

@@ -81,6 +81,9 @@ inline OwnedRecord random_plan(std::mt19937& random, int nodes) {
     n.relation = random();
     n.index = below(2) ? random() : 0;
     n.predicate = below(2) ? random() : 0;
+    n.selection = random();
+    n.links = random();
+    n.coarse = random();
     n.constants = below(2) ? random() : 0;
     for (double* x :
          {&n.startup_cost, &n.total_cost, &n.plan_rows, &n.relation_pages, &n.relation_tuples,

@@ -45,7 +45,10 @@ static Datum n_sort_keys(const PredictorNode *n) { return Int32GetDatum(n->sort_
 static Datum n_relation(const PredictorNode *n) { return Int64GetDatum((int64) n->relation); }
 static Datum n_index(const PredictorNode *n) { return Int64GetDatum((int64) n->index); }
 static Datum n_predicate(const PredictorNode *n) { return Int64GetDatum((int64) n->predicate); }
+static Datum n_selection(const PredictorNode *n) { return Int64GetDatum((int64) n->selection); }
+static Datum n_links(const PredictorNode *n) { return Int64GetDatum((int64) n->links); }
 static Datum n_constants(const PredictorNode *n) { return Int64GetDatum((int64) n->constants); }
+static Datum n_coarse(const PredictorNode *n) { return Int64GetDatum((int64) n->coarse); }
 static Datum n_startup_cost(const PredictorNode *n) { return Float8GetDatum(n->startup_cost); }
 static Datum n_total_cost(const PredictorNode *n) { return Float8GetDatum(n->total_cost); }
 static Datum n_plan_rows(const PredictorNode *n) { return Float8GetDatum(n->plan_rows); }
@@ -82,6 +85,8 @@ static const Column plan_columns[] = {
 	{"relation", INT8OID, INT8ARRAYOID, n_relation},
 	{"index", INT8OID, INT8ARRAYOID, n_index},
 	{"predicate", INT8OID, INT8ARRAYOID, n_predicate},
+	{"selection", INT8OID, INT8ARRAYOID, n_selection},
+	{"links", INT8OID, INT8ARRAYOID, n_links},
 };
 
 static const Column execution_columns[] = {
@@ -99,6 +104,7 @@ static const Column execution_columns[] = {
 	{"actual_rows", FLOAT8OID, FLOAT8ARRAYOID, n_actual_rows},
 	{"actual_loops", FLOAT8OID, FLOAT8ARRAYOID, n_actual_loops},
 	{"actual_memory", FLOAT8OID, FLOAT8ARRAYOID, n_actual_memory},
+	{"node_coarse", INT8OID, INT8ARRAYOID, n_coarse},
 };
 
 #define MAX_PARAMETERS 40
@@ -380,9 +386,9 @@ array_data(Arrays *arrays, int column, Oid element)
 	"e.work_mem, e.instrumentation, e.flags, p.command, " \
 	"p.operator, p.parent, p.relationship, p.join_type, p.strategy, p.partial_mode, " \
 	"p.node_command, p.clauses, p.flags, p.sort_keys, p.relation, p.index, p.predicate, " \
-	"e.node_constants, e.startup_cost, e.total_cost, e.plan_rows, e.plan_width, " \
+	"p.selection, p.links, e.node_constants, e.startup_cost, e.total_cost, e.plan_rows, e.plan_width, " \
 	"e.workers_planned, e.relation_pages, e.relation_tuples, e.actual_flags, " \
-	"e.actual_startup, e.actual_total, e.actual_rows, e.actual_loops, e.actual_memory " \
+	"e.actual_startup, e.actual_total, e.actual_rows, e.actual_loops, e.actual_memory, e.node_coarse " \
 	"FROM predictor.execution e JOIN predictor.plan p USING (signature) " \
 	"WHERE e.id < $1 ORDER BY e.id DESC LIMIT $2"
 
@@ -402,6 +408,8 @@ read_structure(Arrays *arrays, PredictorNode *nodes)
 	const int64 *relation = LONGS(SCALARS + 11);
 	const int64 *index = LONGS(SCALARS + 12);
 	const int64 *predicate = LONGS(SCALARS + 13);
+	const int64 *selection = LONGS(SCALARS + 14);
+	const int64 *links = LONGS(SCALARS + 15);
 
 	for (int i = 0; i < arrays->nodes; i++)
 	{
@@ -418,6 +426,8 @@ read_structure(Arrays *arrays, PredictorNode *nodes)
 		nodes[i].relation = (uint64) relation[i];
 		nodes[i].index = (uint64) index[i];
 		nodes[i].predicate = (uint64) predicate[i];
+		nodes[i].selection = (uint64) selection[i];
+		nodes[i].links = (uint64) links[i];
 	}
 }
 
@@ -439,6 +449,7 @@ read_numbers(Arrays *arrays, PredictorNode *nodes)
 	const float8 *rows = DOUBLES(first + 12);
 	const float8 *loops = DOUBLES(first + 13);
 	const float8 *memory = DOUBLES(first + 14);
+	const int64 *coarse = LONGS(first + 15);
 
 	for (int i = 0; i < arrays->nodes; i++)
 	{
@@ -456,6 +467,7 @@ read_numbers(Arrays *arrays, PredictorNode *nodes)
 		nodes[i].actual_rows = rows[i];
 		nodes[i].actual_loops = loops[i];
 		nodes[i].actual_memory = memory[i];
+		nodes[i].coarse = (uint64) coarse[i];
 	}
 }
 
