@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "engine/command_line.h"
+#include "engine/command_serve.h"
 #include "engine/record_stream.h"
 #include "engine/support_test.h"
 #include "engine/text.h"
@@ -63,12 +64,13 @@ TEST_F(SettingsTest, command_line_wins_over_environment_over_file) {
       parse({"serve", "--config", file_.c_str(), "--port-file", "c", "--exit-with-stdin"});
   ::unsetenv("PREDICTORD_CA_DIR");
   ::unsetenv("PREDICTORD_PORT_FILE");
-  ASSERT_EQ(line.command, CommandLine::Command::kServe);
-  EXPECT_EQ(line.settings.data_dir, "a");
-  EXPECT_EQ(line.settings.ca_dir, "b");
-  EXPECT_EQ(line.settings.port_file, "c");
-  EXPECT_EQ(line.settings.threads, 1);
-  EXPECT_TRUE(line.settings.exit_with_stdin);
+  ASSERT_EQ(line.name, "serve");
+  const Settings& settings = dynamic_cast<const ServeCommand&>(*line.command).settings();
+  EXPECT_EQ(settings.data_dir, "a");
+  EXPECT_EQ(settings.ca_dir, "b");
+  EXPECT_EQ(settings.port_file, "c");
+  EXPECT_EQ(settings.threads, 1);
+  EXPECT_TRUE(settings.exit_with_stdin);
 }
 
 TEST_F(SettingsTest, mistakes_on_the_command_line_end_with_status_2) {
@@ -79,13 +81,14 @@ TEST_F(SettingsTest, mistakes_on_the_command_line_end_with_status_2) {
            {"serve", "--data-dir", "a"},
            {"serve", "--colour", "red"},
            {"serve", "--data-dir", "a", "--ca-dir", "b", "--threads", "many"},
-           {"train", "--input", "a"}}) {
+           {"train", "--input", "a"},
+           {"inspect"}}) {
     const CommandLine line = parse(arguments);
-    EXPECT_EQ(line.command, CommandLine::Command::kNone);
+    EXPECT_EQ(line.command, nullptr);
     EXPECT_EQ(line.exit_status, 2);
   }
   EXPECT_EQ(parse({"serve", "--help"}).exit_status, 0);
-  EXPECT_EQ(parse({"version"}).command, CommandLine::Command::kVersion);
+  EXPECT_EQ(parse({"version"}).name, "version");
 }
 
 TEST(TextTest, only_names_and_uuids_become_paths) {

@@ -19,7 +19,7 @@ using TemplateFactory = std::function<std::unique_ptr<Template>(const std::strin
 
 struct TrainingTask {
   std::filesystem::path records;
-  std::string template_name;
+  std::string template_name = "tree";
   TrainingOptions options;
   uint64_t memory_mb = 0;  // resident memory of the process; 0: not limited
 };

@@ -168,11 +168,13 @@ std::vector<int> shuffled_groups_order(const std::vector<uint64_t>& group_of_pla
 
 }  // namespace
 
-Dataset encode_dataset(std::span<const OwnedRecord> records) {
+Dataset encode_dataset(std::span<const OwnedRecord> records, const std::function<void()>& check) {
+  constexpr size_t kCheckEvery = 256;
   Dataset data;
   data.first.push_back(0);
   data.key_id = most_frequent_key(records);
   for (size_t i = 0; i < records.size(); i++) {
+    if (i % kCheckEvery == 0) check();
     if (is_usable(records[i]))
       append_plan(records[i], i, data);
     else
@@ -180,8 +182,11 @@ Dataset encode_dataset(std::span<const OwnedRecord> records) {
   }
   std::vector<int> all(data.plans());
   for (int p = 0; p < data.plans(); p++) all[p] = p;
+  check();
   data.cost = fit_cost(data, all);
+  check();
   data.log_unit = fit_unit(data);
+  check();
   label_dataset(records, data);
   return data;
 }

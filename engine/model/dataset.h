@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -68,8 +69,9 @@ struct Dataset {
 };
 
 // Encodes what can be used of the records; the rest is counted in `skipped`. The cost model is
-// fitted to all of it.
-Dataset encode_dataset(std::span<const OwnedRecord> records);
+// fitted to all of it. `check` is called often, and may end the work by throwing.
+Dataset encode_dataset(
+    std::span<const OwnedRecord> records, const std::function<void()>& check = [] {});
 
 // Least absolute deviations of ln ms on ln cost over the plans given (censored ones left out);
 // the slope falls back to 1 where the costs do not spread.

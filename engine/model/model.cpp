@@ -35,6 +35,12 @@ QError summarize_q_errors(std::vector<double> errors) {
   return summary;
 }
 
+void check_stop(const TrainingOptions& options) {
+  if (options.stop != nullptr && options.stop->load(std::memory_order_relaxed)) {
+    throw TrainingCancelled();
+  }
+}
+
 std::unique_ptr<Template> make_template(const std::string& name) {
   if (name == "tree") return std::make_unique<TreeTemplate>();
   return nullptr;

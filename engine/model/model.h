@@ -6,10 +6,12 @@
 #ifndef PREDICTOR_ENGINE_MODEL_MODEL_H
 #define PREDICTOR_ENGINE_MODEL_MODEL_H
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -19,13 +21,31 @@
 
 namespace predictor::engine {
 
+// Where a training keeps what it needs to go on after its process has died. A stage is one network
+// of the training, the content is whatever the template wrote, verified. Used by one thread.
+class Checkpoints {
+ public:
+  virtual ~Checkpoints() = default;
+  // What was saved last; nothing if there is nothing, or it is damaged.
+  virtual std::optional<std::vector<std::byte>> load(const std::string& stage) = 0;
+  // Replaces it, durably. A failure does not end the training; it is logged.
+  virtual void save(const std::string& stage, std::span<const std::byte> content) = 0;
+};
+
 struct TrainingOptions {
   uint64_t seed = 1;
   int threads = 1;         // Torch threads; BLAS always has one
   int max_epochs = 200;    // early stopping usually ends before
   double max_seconds = 0;  // 0: no limit; at the limit the best epoch so far is the result
   std::string device = "cpu";
+  // Set by whoever wants the training to end. Every loop that may take longer than 100 ms asks
+  // check_stop(); what reports progress asks there.
+  const std::atomic<bool>* stop = nullptr;
+  Checkpoints* checkpoints = nullptr;  // null: nothing is kept
 };
+
+// Throws TrainingCancelled if the training is to end.
+void check_stop(const TrainingOptions& options);
 
 // q-error = max(predicted/actual, actual/predicted), both floored at 0.01 ms.
 struct QError {

@@ -116,6 +116,8 @@ TrainerOptions trainer_options(const Job& job, size_t plans, double passes) {
   options.seed = job.options.seed;
   options.threads = job.options.threads;
   options.device = job.options.device;
+  options.stop = job.options.stop;
+  options.checkpoints = job.options.checkpoints;
   options.epochs = epochs_for(job.data, plans, passes, job.options.max_epochs);
   options.patience = std::max(8, options.epochs / 3);
   options.batch_plans = plans < 3000 ? 32 : 64;
@@ -157,9 +159,11 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
 void evaluate_into(const Job& job, const Parts& parts, std::span<const int> plans,
                    std::span<const float> shift, std::vector<Withheld>& out) {
   LocalModel local(parts);
-  for (size_t i = 0; i < plans.size(); i++)
+  for (size_t i = 0; i < plans.size(); i++) {
+    check_stop(job.options);
     out.push_back(evaluate_withheld(local.model, job.records[job.data.records[plans[i]]], job.data,
                                     plans[i], shift.empty() ? 0 : shift[i]));
+  }
 }
 
 // Executions whose whole query the network has not seen: each fold withholds a part of the queries.
@@ -191,6 +195,7 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
     options.patience = kFoldEpochs / 3;
     options.batch_plans = 64;
     options.max_seconds = job.seconds_left(1.0 / (kFolds + 1 - f));
+    options.stage = "unseen-" + std::to_string(f);
     auto shift =
         train_network(job, split.training, split.held_out, held, options, "calibrating", parts);
     size_t before = unseen.size();
@@ -285,7 +290,7 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
                                    const ProgressFunction& progress) const {
   Job job{records, options, progress, Clock::now(), {}, {}};
   job.report({"preparing", 0, options.max_epochs, 0, 0, 0});
-  job.data = encode_dataset(records);
+  job.data = encode_dataset(records, [&options] { check_stop(options); });
   job.result.plans = static_cast<size_t>(job.data.plans());
   job.result.skipped = job.data.skipped;
   job.result.device = options.device;
@@ -306,6 +311,7 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
     unseen = evaluate_unseen(job, split.training);
     TrainerOptions main = trainer_options(job, split.training.size(), kPlanPasses);
     main.max_seconds = job.seconds_left(1.0);
+    main.stage = "main";
     TrainerResult run;
     auto shift = train_network(job, split.training, split.held_out, split.held_out, main,
                                "training", parts, &run);

@@ -1,12 +1,16 @@
 #include "engine/model/tree_trainer.h"
 
+#include <torch/version.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <sstream>
 #include <unordered_map>
 
+#include "engine/model/checkpoint.h"
 #include "engine/model/model.h"
 #include "engine/model/tree_network.h"
 
@@ -171,7 +175,7 @@ struct TreeTrainer::State {
   void average_weights(int64_t step);
   void swap_weights();
   double validate(std::span<const int> plans);
-  double run_epoch(std::vector<int>& plans, torch::optim::AdamW& optimizer, int epoch,
+  double run_epoch(std::span<int> plans, torch::optim::AdamW& optimizer, int epoch,
                    const std::function<bool()>& keep_on);
 };
 
@@ -290,7 +294,7 @@ double TreeTrainer::State::validate(std::span<const int> plans) {
   return sum / static_cast<double>(plans.size());
 }
 
-double TreeTrainer::State::run_epoch(std::vector<int>& plans, torch::optim::AdamW& optimizer,
+double TreeTrainer::State::run_epoch(std::span<int> plans, torch::optim::AdamW& optimizer,
                                      int epoch, const std::function<bool()>& keep_on) {
   constexpr double kWarmup = 0.05, kLastRate = 0.02, kGradientNorm = 1.0;
   std::shuffle(plans.begin(), plans.end(), random);
@@ -307,7 +311,7 @@ double TreeTrainer::State::run_epoch(std::vector<int>& plans, torch::optim::Adam
     static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options())
         .lr(rate * options.learning_rate);
     size_t begin = s * batch_plans, end = std::min(plans.size(), begin + batch_plans);
-    Batch batch = make_batch(data, std::span<const int>(plans).subspan(begin, end - begin));
+    Batch batch = make_batch(data, plans.subspan(begin, end - begin));
     Tensor rows = to_index(batch.nodes, device);
     Tensor value = loss(batch, forward(batch, rows, true), rows);
     double number = value.item<double>();
@@ -332,54 +336,117 @@ TreeTrainer::TreeTrainer(const Dataset& data, const KnownContent& known,
 
 TreeTrainer::~TreeTrainer() = default;
 
+// What a training loop is doing, beside the weights.
+struct TreeTrainer::Loop {
+  State& state;
+  torch::optim::AdamW optimizer;
+  Tensor order;              // of the training plans; shuffled anew in each epoch
+  std::vector<Tensor> best;  // weights; only once best_epoch is not 0
+  double epochs = 0, best_epoch = 0, validation = 0;
+
+  Loop(State& s, std::span<const int> training)
+      : state(s),
+        optimizer(s.network->parameters(), torch::optim::AdamWOptions(s.options.learning_rate)
+                                               .weight_decay(s.options.weight_decay)),
+        order(torch::empty({static_cast<int64_t>(training.size())}, torch::kInt32)) {
+    std::copy(training.begin(), training.end(), order.data_ptr<int>());
+    for (const Tensor& p : s.network->parameters()) best.push_back(p.detach().clone());
+  }
+
+  std::span<int> plans() { return {order.data_ptr<int>(), static_cast<size_t>(order.numel())}; }
+  bool is_over() const {
+    const TrainerOptions& options = state.options;
+    return epochs >= options.epochs || (epochs > 0 && epochs - best_epoch >= options.patience);
+  }
+  void keep_if_better(double score, bool is_only_latest);
+  LoopState view();
+  std::string fingerprint() const;
+  void restore();
+  void save();
+};
+
+void TreeTrainer::Loop::keep_if_better(double score, bool is_only_latest) {
+  torch::NoGradGuard no_grad;
+  if (!std::isfinite(score) || !(best_epoch == 0 || is_only_latest || score < validation)) return;
+  auto parameters = state.network->parameters();
+  for (size_t i = 0; i < parameters.size(); i++) best[i].copy_(parameters[i]);
+  best_epoch = epochs;
+  validation = score;
+}
+
+LoopState TreeTrainer::Loop::view() {
+  LoopState all{{order}, &optimizer, state.generator, &state.random, {}};
+  for (const Tensor& p : state.network->parameters()) all.tensors.push_back(p);
+  all.tensors.insert(all.tensors.end(), state.averaged.begin(), state.averaged.end());
+  all.tensors.insert(all.tensors.end(), best.begin(), best.end());
+  all.numbers = {&epochs, &best_epoch, &validation};
+  return all;
+}
+
+// The records are the job's own and do not change; what else decides the training is in here.
+std::string TreeTrainer::Loop::fingerprint() const {
+  const TrainerOptions& o = state.options;
+  std::ostringstream text;
+  text << "tree " << TORCH_VERSION << ' ' << o.device << ' ' << o.threads << ' ' << o.seed << ' '
+       << o.epochs << ' ' << o.patience << ' ' << o.batch_plans << ' ' << state.data.plans() << ' '
+       << state.data.nodes() << ' ' << order.numel();
+  return text.str();
+}
+
+void TreeTrainer::Loop::restore() {
+  Checkpoints* checkpoints = state.options.checkpoints;
+  if (checkpoints == nullptr) return;
+  const auto bytes = checkpoints->load(state.options.stage);
+  LoopState all = view();
+  if (bytes) restore_loop(all, fingerprint(), *bytes);
+}
+
+void TreeTrainer::Loop::save() {
+  Checkpoints* checkpoints = state.options.checkpoints;
+  if (checkpoints != nullptr)
+    checkpoints->save(state.options.stage, save_loop(view(), fingerprint()));
+}
+
 TrainerResult TreeTrainer::train(std::span<const int> training, std::span<const int> validation,
                                  const std::function<bool(const EpochReport&)>& keep_on) {
   State& s = *state_;
   s.prepare(training);
   const Clock::time_point start = Clock::now();
   Clock::time_point last_report = start;
-  torch::optim::AdamW optimizer(
-      s.network->parameters(),
-      torch::optim::AdamWOptions(s.options.learning_rate).weight_decay(s.options.weight_decay));
-  std::vector<int> plans(training.begin(), training.end());
-  std::vector<Tensor> best;
-  TrainerResult result;
+  Loop loop(s, training);
+  loop.restore();
   EpochReport report;
+  report.epoch = static_cast<int>(loop.epochs);
+  report.validation = loop.validation;
   auto alive = [&] {
+    if (s.options.stop != nullptr && *s.options.stop) return false;
     if (seconds_since(last_report) < 0.5) return true;
     last_report = Clock::now();
     return keep_on(report);
   };
-  for (int epoch = 0; epoch < s.options.epochs; epoch++) {
-    double loss = s.run_epoch(plans, optimizer, epoch, alive);
+  while (!loop.is_over()) {
+    double loss = s.run_epoch(loop.plans(), loop.optimizer, static_cast<int>(loop.epochs), alive);
     // The weights of the epochs before are still good; without any there is no model.
     if (!std::isfinite(loss)) break;
+    loop.epochs++;
     s.swap_weights();
     double score = validation.empty() ? loss : s.validate(validation);
-    bool better =
-        std::isfinite(score) && (best.empty() || validation.empty() || score < result.validation);
-    if (better) {
-      best.clear();
-      for (const Tensor& p : s.network->parameters()) best.push_back(p.detach().clone());
-      result.best_epoch = epoch + 1;
-      result.validation = score;
-    }
+    loop.keep_if_better(score, validation.empty());
     s.swap_weights();
-    result.epochs = epoch + 1;
-    report = {epoch + 1, loss, score};
+    loop.save();
+    report = {static_cast<int>(loop.epochs), loss, score};
     last_report = Clock::now();
     if (!keep_on(report)) throw TrainingCancelled();
-    if (epoch + 1 - result.best_epoch >= s.options.patience) break;
     if (s.options.max_seconds > 0 && seconds_since(start) > s.options.max_seconds) break;
   }
-  if (best.empty())
+  if (loop.best_epoch == 0)
     throw TrainingError(
         "the training loss is not a finite number from the start; the records "
         "contain times or estimates that cannot be learned from");
   torch::NoGradGuard no_grad;
   auto parameters = s.network->parameters();
-  for (size_t i = 0; i < parameters.size(); i++) parameters[i].copy_(best[i]);
-  return result;
+  for (size_t i = 0; i < parameters.size(); i++) parameters[i].copy_(loop.best[i]);
+  return {static_cast<int>(loop.epochs), static_cast<int>(loop.best_epoch), loop.validation};
 }
 
 TreeTrainer::Answers TreeTrainer::answers(std::span<const int> plans) const {

@@ -5,6 +5,7 @@
 #ifndef PREDICTOR_ENGINE_MODEL_TREE_TRAINER_H
 #define PREDICTOR_ENGINE_MODEL_TREE_TRAINER_H
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "engine/model/dataset.h"
+#include "engine/model/model.h"
 #include "plan/network.h"
 
 namespace predictor::engine {
@@ -32,6 +34,11 @@ struct TrainerOptions {
   double identity_dropout = 0.15;
   double message_dropout = 0.1;
   double node_weight = 0.2;  // of a node's time against the statement's
+  // As in TrainingOptions; `stage` names this network among those of one training. A training that
+  // finds a checkpoint of its stage goes on from there, and ends as if it had never stopped.
+  const std::atomic<bool>* stop = nullptr;
+  Checkpoints* checkpoints = nullptr;
+  std::string stage;
 };
 
 struct EpochReport {
@@ -72,6 +79,7 @@ class TreeTrainer {
 
  private:
   struct State;
+  struct Loop;
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,106 @@
+// A training that is cut off goes on from its checkpoint and ends as if nothing had happened.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "engine/model/model.h"
+#include "engine/model/test_workload.h"
+#include "engine/model/tree_trainer.h"
+
+namespace predictor::engine {
+namespace {
+
+class MemoryCheckpoints : public Checkpoints {
+ public:
+  std::optional<std::vector<std::byte>> load(const std::string& stage) override {
+    const auto found = content.find(stage);
+    if (found == content.end()) return std::nullopt;
+    return found->second;
+  }
+  void save(const std::string& stage, std::span<const std::byte> bytes) override {
+    content[stage].assign(bytes.begin(), bytes.end());
+    saves++;
+  }
+  std::map<std::string, std::vector<std::byte>> content;
+  int saves = 0;
+};
+
+struct Setting {
+  std::vector<OwnedRecord> records = test::Workload(3).run(8, 8);
+  Dataset data = encode_dataset(records);
+  std::vector<int> training, validation;
+  KnownContent known;
+  TrainerOptions options;
+
+  Setting() {
+    for (int p = 0; p < data.plans(); p++) (p % 5 == 0 ? validation : training).push_back(p);
+    known = collect_known(data, training);
+    options.epochs = 6;
+    options.stage = "main";
+  }
+  // The network's bytes; stops after `epochs` of them if that is not 0.
+  std::vector<std::byte> train(Checkpoints* checkpoints, int epochs = 0) {
+    options.checkpoints = checkpoints;
+    TreeTrainer trainer(data, known, options);
+    try {
+      trainer.train(training, validation, [epochs](const EpochReport& report) {
+        return epochs == 0 || report.epoch < epochs;
+      });
+    } catch (const TrainingCancelled&) {
+      return {};
+    }
+    return write_network(trainer.weights());
+  }
+};
+
+TEST(Checkpoint, a_training_goes_on_to_the_very_same_network) {
+  Setting setting;
+  const std::vector<std::byte> whole = setting.train(nullptr);
+  MemoryCheckpoints checkpoints;
+  EXPECT_TRUE(setting.train(&checkpoints, 2).empty());
+  EXPECT_EQ(checkpoints.saves, 2);
+  EXPECT_TRUE(setting.train(&checkpoints, 5).empty());
+  EXPECT_EQ(checkpoints.saves, 5) << "it went on from the second epoch";
+  EXPECT_EQ(setting.train(&checkpoints), whole);
+  EXPECT_EQ(setting.train(&checkpoints), whole) << "also when there is nothing left to do";
+  EXPECT_EQ(checkpoints.saves, 6);
+}
+
+TEST(Checkpoint, another_trainings_checkpoint_is_not_used) {
+  Setting setting;
+  MemoryCheckpoints checkpoints;
+  setting.train(&checkpoints);
+  setting.options.seed = 2;
+  const std::vector<std::byte> fresh = setting.train(nullptr);
+  EXPECT_EQ(setting.train(&checkpoints), fresh);
+  EXPECT_EQ(checkpoints.saves, 12) << "all epochs were run";
+}
+
+TEST(Checkpoint, a_damaged_checkpoint_is_not_used) {
+  Setting setting;
+  MemoryCheckpoints checkpoints;
+  const std::vector<std::byte> whole = setting.train(&checkpoints);
+  std::vector<std::byte> good = checkpoints.content["main"];
+  for (size_t size : {size_t{0}, size_t{1}, good.size() / 2, good.size() - 1}) {
+    checkpoints.content["main"].assign(good.begin(), good.begin() + static_cast<ptrdiff_t>(size));
+    EXPECT_EQ(setting.train(&checkpoints), whole) << size;
+  }
+}
+
+TEST(Checkpoint, stopping_is_noticed_while_plans_are_prepared) {
+  const auto records = test::Workload(3).run(8, 8);
+  const std::atomic<bool> stop = true;
+  TrainingOptions options;
+  options.stop = &stop;
+  std::string last;
+  EXPECT_THROW(make_template("tree")->train(records, options,
+                                            [&last](const TrainingProgress& progress) {
+                                              last = progress.phase;
+                                              return true;
+                                            }),
+               TrainingCancelled);
+  EXPECT_EQ(last, "preparing");
+}
+
+}  // namespace
+}  // namespace predictor::engine
