@@ -1,0 +1,79 @@
+#include "plan/opengauss_encoding.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace {
+
+uint32_t hash(std::string_view text) { return predictor_opengauss_hash(text.data(), text.size()); }
+
+std::string encode(const char* operation, const char* orientation, const char* strategy,
+                   const char* options, int64_t dop, std::string_view condition,
+                   std::string_view projection) {
+  char text[PREDICTOR_OPENGAUSS_TEXT_SIZE];
+  const size_t length = predictor_opengauss_encode(operation, orientation, strategy, options, dop,
+                                                   hash(condition), hash(projection), text);
+  EXPECT_EQ(text[length], '\0');
+  EXPECT_EQ(std::count(text, text + length, ' '), PREDICTOR_OPENGAUSS_FEATURES);
+  return std::string(text, length);
+}
+
+// Number `index` of an encoding, as text.
+std::string number(const std::string& encoding, int index) {
+  size_t from = 0;
+  for (; index > 0; index--) from = encoding.find(' ', from) + 1;
+  return encoding.substr(from, encoding.find(' ', from) - from);
+}
+
+TEST(OpenGaussEncoding, hashes_as_the_kernel_does) {
+  EXPECT_EQ(hash(""), 2817148525U);
+  EXPECT_EQ(hash(" "), 1206411442U);
+  EXPECT_EQ(hash("  && "), 2272927317U);
+  EXPECT_EQ(hash("a"), 1075015857U);
+  EXPECT_EQ(hash("public.t.a"), 982183842U);
+  EXPECT_EQ(hash("  && (public.region.r_name = 'EUROPE '::bpchar)"), 1040182698U);
+}
+
+TEST(OpenGaussEncoding, a_node_without_condition_is_encoded_to_the_bit) {
+  EXPECT_EQ(
+      encode("HASH", "ROW", "", "", 1, " ", " public.part.p_partkey, public.part.p_mfgr"),
+      "1.000 1 0 0 0 0 0 0 0 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 "
+      "0 1 0 0 1 1 0 1 0 0 0 0 1 1 1 0 1 0 1 1 0 0 0 0 ");
+}
+
+TEST(OpenGaussEncoding, a_scan_is_encoded_to_the_bit) {
+  EXPECT_EQ(
+      encode("SCAN", "ROW", "SEQ", "", 1,
+             "  && (((public.part.p_type)::text ~~ 'SMALL%'::text) AND (public.part.p_size = "
+             "15))",
+             " public.part.p_partkey, public.part.p_mfgr"),
+      "1.000 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1 0 0 0 0 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 "
+      "1 0 0 0 1 1 0 1 1 0 0 0 1 1 1 0 1 0 1 1 0 0 0 0 ");
+}
+
+TEST(OpenGaussEncoding, parallelism_is_its_reciprocal) {
+  EXPECT_EQ(number(encode("SORT", "ROW", "", "", 3, "", ""), 0), "0.333");
+  EXPECT_EQ(number(encode("SORT", "ROW", "", "", 0, "", ""), 0), "inf");
+  EXPECT_EQ(number(encode("SORT", "ROW", "", "", INT64_MIN, "", ""), 0), "-0.000");
+}
+
+TEST(OpenGaussEncoding, strategies_and_options_depend_on_the_operation) {
+  const std::string join = encode("JOIN", "COL", "HASH", "SEMI", 1, "", "");
+  EXPECT_EQ(number(join, 2), "1");
+  EXPECT_EQ(number(join, 3 + 7), "1");
+  EXPECT_EQ(number(join, 23 + 2), "1");
+  EXPECT_EQ(number(join, 36 + 4), "1");
+  // A hash join's strategy is no strategy of a scan, and words are compared exactly.
+  EXPECT_EQ(encode("SCAN", "ROW", "HASH", " SEMI ", 1, "", "").substr(6 + 2 * 22, 2 * 20),
+            std::string("0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 "));
+}
+
+TEST(OpenGaussEncoding, unknown_words_leave_zeros) {
+  const std::string unknown = encode("ASOF", "DIAGONAL", "SEQ", "INNER", 1, "", "");
+  for (int i = 1; i < 43; i++) EXPECT_EQ(number(unknown, i), "0") << i;
+}
+
+}  // namespace
