@@ -128,7 +128,13 @@ CREATE TABLE predictor.model (
 	uuid uuid NOT NULL UNIQUE DEFAULT pg_catalog.gen_random_uuid(),
 	template text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	active_version integer
+	active_version integer,
+	options jsonb NOT NULL DEFAULT '{}',
+	auto_train boolean NOT NULL DEFAULT true,
+	train_after integer NOT NULL DEFAULT 5000 CHECK (train_after >= 100),
+	max_age interval NOT NULL DEFAULT '7 days',
+	keep_versions integer NOT NULL DEFAULT 5 CHECK (keep_versions >= 1),
+	retrain_reason text
 );
 
 CREATE TABLE predictor.model_version (
@@ -147,6 +153,9 @@ CREATE TABLE predictor.model_version (
 	key_id bigint NOT NULL,
 	sha256 bytea NOT NULL,
 	bundle bytea NOT NULL,
+	origin text NOT NULL DEFAULT 'by hand',
+	settings text,
+	verdict jsonb,
 	PRIMARY KEY (model, version)
 );
 ALTER TABLE predictor.model_version ALTER COLUMN bundle SET STORAGE EXTERNAL;
@@ -173,51 +182,176 @@ SELECT pg_catalog.pg_extension_config_dump('predictor.model_version', '');
 
 /* models */
 
-CREATE FUNCTION predictor.create_model(model name, template text DEFAULT 'tree') RETURNS uuid
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+/*
+ * A bundle that answers with the planner's cost alone: ln ms = intercept + slope * ln cost, nine of
+ * ten executions between that minus low and that plus high.
+ */
+CREATE FUNCTION predictor.cost_bundle(
+	intercept float8, slope float8, low float8, high float8, executions bigint, key_id bigint)
+RETURNS bytea LANGUAGE C IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'predictor_cost_bundle_sql';
+
+/*
+ * What the newest recorded executions say of time and cost. Fewer than twenty say nothing: then a
+ * unit of cost is taken for 0.005 ms, in an interval that reaches thirty times as far either way.
+ */
+CREATE FUNCTION predictor.fit_cost(
+	OUT intercept float8, OUT slope float8, OUT low float8, OUT high float8, OUT executions bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	WITH sample AS (
+		SELECT ln(greatest(total_cost[1], 0.01)) AS x, ln(greatest(total_time, 0.001)) AS y
+		FROM predictor.execution WHERE flags & 3 = 0 AND total_time >= 0
+		ORDER BY id DESC LIMIT 2000
+	), slope AS (
+		SELECT CASE WHEN regr_slope(y, x) BETWEEN 0.2 AND 2 THEN regr_slope(y, x) ELSE 1 END AS s,
+			count(*) AS n FROM sample
+	), level AS (
+		SELECT s, n, percentile_cont(ARRAY[0.05, 0.5, 0.95]) WITHIN GROUP (ORDER BY y - s * x) AS q
+		FROM sample, slope GROUP BY s, n
+	)
+	SELECT q[2], s, q[2] - q[1] + 0.5, q[3] - q[2] + 0.5, n FROM level WHERE n >= 20
+	UNION ALL
+	SELECT ln(0.005), 1, ln(30), ln(30), 0 FROM slope WHERE n < 20
+$$;
+
+CREATE FUNCTION predictor.check_model(
+	template text, options jsonb, train_after integer, max_age interval, keep_versions integer)
+RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	known text[] := '{max_epochs,seed}';
+	option record;
+BEGIN
+	IF template <> ALL ('{tree}'::text[]) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('template "%s" does not exist', template),
+			HINT = 'The templates are: tree.';
+	END IF;
+	IF train_after < 100 THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'train_after must be at least 100 statements';
+	END IF;
+	IF max_age <= interval '0' THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'max_age must be more than nothing';
+	END IF;
+	IF keep_versions < 1 THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'keep_versions must be at least 1';
+	END IF;
+	IF jsonb_typeof(options) <> 'object' THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'options must be a JSON object';
+	END IF;
+	FOR option IN SELECT * FROM jsonb_each(options) LOOP
+		IF option.key <> ALL (known) THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('option "%s" does not exist', option.key),
+				HINT = format('The options are: %s.', array_to_string(known, ', '));
+		END IF;
+		IF option.value::text !~ '^[0-9]{1,9}$' OR (option.key = 'max_epochs' AND option.value::text !~ '[1-9]') THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('option "%s" must be a whole number', option.key);
+		END IF;
+	END LOOP;
+END
+$$;
+
+/*
+ * A new model answers at once, by version 0: the planner's cost, calibrated by what was recorded so
+ * far, with a source that says so.
+ */
+CREATE FUNCTION predictor.create_model(
+	model name, template text DEFAULT 'tree', options jsonb DEFAULT '{}',
+	auto_train boolean DEFAULT true, train_after integer DEFAULT 5000,
+	max_age interval DEFAULT '7 days', keep_versions integer DEFAULT 5) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	made uuid;
 BEGIN
 	IF model IS NULL OR model = '' THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'a model needs a name';
 	END IF;
-	IF template IS NULL OR template <> 'tree' THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = format('template "%s" does not exist', template),
-			HINT = 'The templates are: tree.';
+	IF template IS NULL OR options IS NULL OR auto_train IS NULL OR train_after IS NULL
+		OR max_age IS NULL OR keep_versions IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'properties of a model must not be null';
 	END IF;
-	INSERT INTO predictor.model (name, template) VALUES (model, template)
+	PERFORM predictor.check_model(template, options, train_after, max_age, keep_versions);
+	INSERT INTO predictor.model (name, template, active_version, options, auto_train, train_after,
+			max_age, keep_versions)
+		VALUES (model, template, 0, options, auto_train, train_after, max_age, keep_versions)
 		ON CONFLICT (name) DO NOTHING RETURNING uuid INTO made;
 	IF made IS NULL THEN
 		RAISE duplicate_object USING MESSAGE = format('model "%s" already exists', model);
 	END IF;
+	INSERT INTO predictor.model_version (model, version, job, plans, skipped, epochs, train_seconds,
+			device, key_id, sha256, bundle, origin)
+		SELECT made, 0, gen_random_uuid(), f.executions, 0, 0, 0, 'none', k.id, sha256(b.bundle),
+			b.bundle, 'built in'
+		FROM predictor.fit_cost() f, predictor.hash_key k,
+			predictor.cost_bundle(f.intercept, f.slope, f.low, f.high, f.executions, k.id) b (bundle);
 	RETURN made;
 END
 $$;
 
+CREATE FUNCTION predictor.no_such_model(model name) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RAISE undefined_object USING
+		MESSAGE = format('model "%s" does not exist', model),
+		HINT = 'predictor.models lists the models of this database.';
+END
+$$;
+
+/* What is not given, or null, stays as it is. */
+CREATE FUNCTION predictor.alter_model(
+	model name, new_name name DEFAULT NULL, template text DEFAULT NULL, options jsonb DEFAULT NULL,
+	auto_train boolean DEFAULT NULL, train_after integer DEFAULT NULL,
+	max_age interval DEFAULT NULL, keep_versions integer DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF new_name = '' THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'a model needs a name';
+	END IF;
+	PERFORM predictor.check_model(template, options, train_after, max_age, keep_versions);
+	UPDATE predictor.model m SET
+			name = coalesce(new_name, m.name),
+			template = coalesce(alter_model.template, m.template),
+			options = coalesce(alter_model.options, m.options),
+			auto_train = coalesce(alter_model.auto_train, m.auto_train),
+			train_after = coalesce(alter_model.train_after, m.train_after),
+			max_age = coalesce(alter_model.max_age, m.max_age),
+			keep_versions = coalesce(alter_model.keep_versions, m.keep_versions)
+		WHERE m.name = model;
+	IF NOT FOUND THEN
+		PERFORM predictor.no_such_model(model);
+	END IF;
+EXCEPTION WHEN unique_violation THEN
+	RAISE duplicate_object USING MESSAGE = format('model "%s" already exists', new_name);
+END
+$$;
+
 CREATE FUNCTION predictor.drop_model(model name) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	DELETE FROM predictor.model m WHERE m.name = model;
 	IF NOT FOUND THEN
-		RAISE undefined_object USING
-			MESSAGE = format('model "%s" does not exist', model),
-			HINT = 'predictor.models lists the models of this database.';
+		PERFORM predictor.no_such_model(model);
 	END IF;
 END
 $$;
 
+/* Any version that is there, also an older one. */
 CREATE FUNCTION predictor.activate(model name, version integer) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	owner uuid;
 BEGIN
-	PERFORM 1 FROM predictor.model_version v JOIN predictor.model m ON m.uuid = v.model
-		WHERE m.name = activate.model AND v.version = activate.version;
+	SELECT m.uuid INTO owner FROM predictor.model m WHERE m.name = activate.model FOR NO KEY UPDATE;
+	IF owner IS NULL THEN
+		PERFORM predictor.no_such_model(model);
+	END IF;
+	PERFORM 1 FROM predictor.model_version v WHERE v.model = owner AND v.version = activate.version;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING
 			MESSAGE = format('model "%s" has no version %s', model, version),
 			HINT = 'predictor.model_versions lists what there is.';
 	END IF;
-	UPDATE predictor.model m SET active_version = activate.version WHERE m.name = activate.model;
+	UPDATE predictor.model m SET active_version = activate.version WHERE m.uuid = owner;
 END
 $$;
 
@@ -227,7 +361,8 @@ CREATE FUNCTION predictor.train(
 	model name, wait boolean DEFAULT true, promote boolean DEFAULT true,
 	OUT job uuid, OUT state text, OUT version integer, OUT plans bigint, OUT promoted boolean,
 	OUT validation jsonb, OUT baseline jsonb, OUT coverage float8, OUT seconds float8)
-RETURNS record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_train';
+RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_train';
 
 CREATE FUNCTION predictor.cancel_training(job uuid) RETURNS boolean
 LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'predictor_cancel_training';
@@ -263,6 +398,58 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_flush';
 COMMENT ON FUNCTION predictor.flush() IS
 	'waits until what was captured so far is stored; false if that took more than ten seconds';
 
+/* Forgets every recorded execution; models stay. */
+CREATE FUNCTION predictor.reset_history() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	TRUNCATE predictor.execution, predictor.plan;
+	UPDATE predictor.history_segment SET current = 0, records = 0;
+END
+$$;
+
+/* What an administrator of models may do and see; no right on a table comes with it. */
+CREATE FUNCTION predictor.administration(OUT kind text, OUT object text) RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT 'EXECUTE ON FUNCTION', p.oid::regprocedure::text FROM pg_proc p
+		WHERE p.pronamespace = 'predictor'::regnamespace AND p.proname = ANY (
+			'{create_model,alter_model,drop_model,activate,train,cancel_training,ask_training,
+			reset_history,check_engine,import_plan,flush,predict,predict_total,
+			training_progress,counters,engine_state,operator_name}'::name[])
+	UNION ALL
+	SELECT 'SELECT ON', c.oid::regclass::text FROM pg_class c
+		WHERE c.relnamespace = 'predictor'::regnamespace AND c.relkind = 'v'
+	UNION ALL
+	SELECT 'USAGE ON SCHEMA', 'predictor'
+$$;
+
+CREATE FUNCTION predictor.grant_admin(role regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	item record;
+BEGIN
+	IF role IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'a role must be named';
+	END IF;
+	FOR item IN SELECT * FROM predictor.administration() LOOP
+		EXECUTE format('GRANT %s %s TO %s', item.kind, item.object, role);
+	END LOOP;
+END
+$$;
+
+CREATE FUNCTION predictor.revoke_admin(role regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	item record;
+BEGIN
+	IF role IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'a role must be named';
+	END IF;
+	FOR item IN SELECT * FROM predictor.administration() LOOP
+		EXECUTE format('REVOKE %s %s FROM %s', item.kind, item.object, role);
+	END LOOP;
+END
+$$;
+
 CREATE FUNCTION predictor.counters(OUT name text, OUT value bigint) RETURNS SETOF record
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_counters';
 
@@ -276,15 +463,18 @@ LANGUAGE C IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'predictor_operator_name_sql';
 /* views */
 
 CREATE VIEW predictor.models AS
-	SELECT m.name, m.template, m.created_at, m.active_version, v.trained_at,
-		(SELECT pg_catalog.count(*) FROM predictor.model_version c WHERE c.model = m.uuid) AS versions
+	SELECT m.name, m.template, m.created_at, m.active_version, v.trained_at, v.origin,
+		(SELECT pg_catalog.count(*) FROM predictor.model_version c
+			WHERE c.model = m.uuid AND c.version > 0) AS versions,
+		m.auto_train, m.train_after, m.max_age, m.keep_versions, m.options, m.retrain_reason
 	FROM predictor.model m
 	LEFT JOIN predictor.model_version v ON v.model = m.uuid AND v.version = m.active_version;
 
 CREATE VIEW predictor.model_versions AS
-	SELECT m.name AS model, v.version, v.version = m.active_version AS active, v.job, v.trained_at,
+	SELECT m.name AS model, v.version, coalesce(v.version = m.active_version, false) AS active,
+		v.origin, v.job, v.trained_at,
 		v.plans, v.skipped, v.epochs, v.train_seconds, v.device, v.validation, v.baseline,
-		v.coverage, pg_catalog.octet_length(v.bundle) AS bundle_bytes,
+		v.coverage, v.verdict, pg_catalog.octet_length(v.bundle) AS bundle_bytes,
 		pg_catalog.encode(v.sha256, 'hex') AS sha256
 	FROM predictor.model_version v JOIN predictor.model m ON m.uuid = v.model;
 

@@ -50,7 +50,7 @@ typedef struct ModelRow
 {
 	NameData	name;
 	pg_uuid_t	uuid;
-	int			active_version; /* 0: none */
+	int			active_version; /* -1: none */
 	int			matches;		/* rows that fit */
 } ModelRow;
 
@@ -94,7 +94,7 @@ read_model(const char *name, ModelRow *row)
 		row->name = *found;
 		row->uuid = *DatumGetUUIDP(heap_getattr(tuple, MODEL_UUID, table->rd_att, &isnull));
 		version = heap_getattr(tuple, MODEL_ACTIVE_VERSION, table->rd_att, &isnull);
-		row->active_version = isnull ? 0 : DatumGetInt32(version);
+		row->active_version = isnull ? -1 : DatumGetInt32(version);
 		row->matches++;
 	}
 	systable_endscan(scan);
@@ -235,7 +235,7 @@ serve_model(const char *name, const char **problem, const char **hint)
 	}
 	if (!choose_model(name, &row, problem, hint))
 		return NULL;
-	if (row.active_version == 0)
+	if (row.active_version < 0)
 	{
 		*problem = psprintf("model \"%s\" has not been trained", NameStr(row.name));
 		*hint = "Train it with predictor.train().";

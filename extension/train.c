@@ -125,7 +125,7 @@ request_training(const NameData *model, bool promote, bool wait, pg_uuid_t *id)
 	wanted.state = JOB_REQUESTED;
 	wanted.id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
 	wanted.database = MyDatabaseId;
-	wanted.user = GetUserId();
+	wanted.user = GetOuterUserId();
 	wanted.model = *model;
 	wanted.promote = promote;
 	wanted.waited_for = wait;

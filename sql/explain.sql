@@ -12,6 +12,8 @@ EXPLAIN (PREDICTOR) SELECT * FROM explained WHERE id = 1;
 EXPLAIN (PREDICTOR nobody, COSTS OFF) SELECT * FROM explained WHERE id = 1;
 EXPLAIN (PREDICTOR "No Body", COSTS OFF) SELECT * FROM explained WHERE id = 1;
 SELECT predictor.create_model('explain_test') IS NOT NULL AS made;
+-- of a model without any version nothing can be said
+UPDATE predictor.model SET active_version = NULL WHERE name = 'explain_test';
 EXPLAIN (PREDICTOR, COSTS OFF) SELECT * FROM explained WHERE id = 1;
 EXPLAIN (PREDICTOR explain_test, COSTS OFF) SELECT * FROM explained WHERE id = 1;
 SET predictor.enabled = off;

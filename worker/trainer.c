@@ -162,7 +162,9 @@ read_model(Training *training)
 
 	run(SPI_OK_SELECT,
 		"SELECT m.uuid, m.template, m.active_version, 1 + coalesce("
-		" (SELECT max(v.version) FROM predictor.model_version v WHERE v.model = m.uuid), 0)"
+		" (SELECT max(v.version) FROM predictor.model_version v WHERE v.model = m.uuid), 0),"
+		" (SELECT coalesce(string_agg('&' || o.key || '=' || o.value, ''), '')"
+		"  FROM jsonb_each_text(m.options) o WHERE o.key IN ('seed', 'max_epochs') AND o.value ~ '^[0-9]+$')"
 		" FROM predictor.model m WHERE m.name = $1", 1, types, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
@@ -172,8 +174,9 @@ read_model(Training *training)
 	training->model = column_text(training, 1);
 	training->template_name = column_text(training, 2);
 	active = column_text(training, 3);
-	training->active_version = active != NULL ? pg_strtoint32(active) : 0;
+	training->active_version = active != NULL ? pg_strtoint32(active) : -1;
 	training->version = pg_strtoint32(column_text(training, 4));
+	training->options = column_text(training, 5);
 	if (strspn(training->template_name, "abcdefghijklmnopqrstuvwxyz0123456789_") !=
 		strlen(training->template_name))
 		elog(ERROR, "model \"%s\" has an invalid template", NameStr(training->job.model));
@@ -289,7 +292,7 @@ promote(Training *training)
 	run(SPI_OK_UPDATE,
 		"UPDATE predictor.model SET active_version = $2 WHERE uuid ="
 		" (SELECT m.uuid FROM predictor.model m WHERE m.uuid = $1::uuid"
-		"  AND coalesce(m.active_version, 0) = $3 FOR NO KEY UPDATE SKIP LOCKED)",
+		"  AND coalesce(m.active_version, -1) = $3 FOR NO KEY UPDATE SKIP LOCKED)",
 		3, types, values, NULL);
 	return SPI_processed == 1;
 }

@@ -27,7 +27,8 @@ typedef struct Training
 	/* the model, as it was at the beginning */
 	char	   *model;			/* uuid */
 	char	   *template_name;
-	int			active_version; /* 0: none */
+	char	   *options;		/* "&name=value" of each, for the engine */
+	int			active_version; /* -1: none */
 	int			version;		/* of this training */
 	bool		is_recorded;	/* in predictor.training_job */
 

@@ -135,9 +135,9 @@ send_spool(Training *training, int fd)
 	EngineCall	call = ENGINE_CALL("PUT", NULL);
 	EngineReply *reply;
 
-	call.path = psprintf("/v1/jobs/%s?model=%s&version=%d&template=%s",
+	call.path = psprintf("/v1/jobs/%s?model=%s&version=%d&template=%s%s",
 						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&training->job.id))),
-						 training->model, training->version, training->template_name);
+						 training->model, training->version, training->template_name, training->options);
 	call.content_type = "application/vnd.predictor.records";
 	call.sha256 = training->spool_sha256;
 	call.body_fd = fd;
