@@ -410,14 +410,20 @@ $$;
 /* What an administrator of models may do and see; no right on a table comes with it. */
 CREATE FUNCTION predictor.administration(OUT kind text, OUT object text) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	WITH member AS (
+		SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+		WHERE e.extname = 'predictor' AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+	)
 	SELECT 'EXECUTE ON FUNCTION', p.oid::regprocedure::text FROM pg_proc p
-		WHERE p.pronamespace = 'predictor'::regnamespace AND p.proname = ANY (
+		JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+		WHERE p.proname = ANY (
 			'{create_model,alter_model,drop_model,activate,train,cancel_training,ask_training,
 			reset_history,check_engine,import_plan,flush,predict,predict_total,
 			training_progress,counters,engine_state,operator_name}'::name[])
 	UNION ALL
 	SELECT 'SELECT ON', c.oid::regclass::text FROM pg_class c
-		WHERE c.relnamespace = 'predictor'::regnamespace AND c.relkind = 'v'
+		JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
+		WHERE c.relkind = 'v'
 	UNION ALL
 	SELECT 'USAGE ON SCHEMA', 'predictor'
 $$;

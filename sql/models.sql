@@ -19,7 +19,7 @@ SELECT name, template, active_version, versions, origin, auto_train, train_after
   FROM predictor.models;
 
 -- a model that was not trained answers with the planner's cost, and says so
-SELECT model, version, active, origin, plans, epochs, device, bundle_bytes > 0 AS has_bundle
+SELECT model, version, active, origin, plans >= 0 AS fitted, epochs, device, bundle_bytes > 0 AS has_bundle
   FROM predictor.model_versions;
 SELECT low_ms < total_ms AND total_ms < high_ms AS answered, source, version
   FROM predictor.predict_total('SELECT count(*) FROM pg_class');
