@@ -1,46 +1,71 @@
 /*
- * capture.c - decides at the start of a statement whether to record it, and records it at its end.
+ * capture.c - decides at the start of a statement how much of it to record, and does so at its end.
  *
- * One decision for each top-level statement, in ExecutorStart and before its nodes are
- * instrumented. A statement that was chosen has a Capture in its own per-query memory context,
- * which takes it away with everything else when the statement ends in whatever way; a callback of
- * that context unlinks it from the list below.
+ * Each finished statement adds to its plan's aggregate (aggregates.h). That is the fast path: a walk
+ * over the plan's node types, two conditional locks, three readings of the clock, no allocation.
+ *
+ * A statement is described, that is, made into a record right after ExecutorStart, if a record of it
+ * is wanted, or if it is expected to run so long that describing it is not noticed: only a described
+ * statement can be recorded when it is cancelled. Whether a description becomes a record is decided
+ * when the statement ends. A statement that was not described and turns out unusual is described at
+ * its end. Whether nodes are instrumented is decided once, before ExecutorStart.
  *
  * A statement that fails never reaches ExecutorEnd. Its record is made while ExecutorRun or
  * ExecutorFinish pass the error on, if it was cancelled: then its time so far is a lower bound.
  *
- * Nothing here waits, and nothing but reading the system caches at the start of a chosen statement
- * can raise: memory is asked for without raising, locks are taken conditionally, and what cannot be
- * had makes us drop the record and count it.
+ * Statements being executed are in `statements`, an array of fixed size; its descriptions live in
+ * the statement's own per-query memory context. An entry ends with its statement; one whose
+ * statement was dropped without ExecutorEnd stays until another QueryDesc gets the same address
+ * (ExecutorStart looks for that), its place is needed, or the transaction ends. So its pointers may
+ * dangle, and are never followed unless the QueryDesc itself is passed to a hook.
+ *
+ * Nothing here waits, and nothing but reading the system caches to describe a statement can raise:
+ * memory is asked for without raising, locks are taken conditionally, and what cannot be had makes
+ * us drop the record and count it.
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "access/parallel.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 
+#include "extension/aggregates.h"
 #include "extension/capture.h"
+#include "extension/client_time.h"
 #include "extension/compat.h"
 #include "extension/extract.h"
+#include "extension/fingerprint.h"
 #include "extension/ring.h"
+#include "extension/sampling.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
 
-typedef struct Capture
-{
-	struct Capture *next;
-	QueryDesc  *queryDesc;
-	Extract    *extract;
-	instr_time	spent;			/* in the executor so far */
-	bool		complete;		/* the last run reached the end of the result */
-	MemoryContextCallback unlink;
-} Capture;
+/* More statements than this, one inside the other or open at a time, are not all tracked. */
+#define MAX_STATEMENTS 32
 
-static Capture *captures = NULL;	/* the innermost statement first */
+/* Rows of less than so many bytes do not fill the server's send buffer: nobody waits for the client. */
+#define UNSENT_BYTES 4096
+
+typedef struct Statement
+{
+	QueryDesc  *queryDesc;		/* NULL: not used */
+	PlanKey		key;
+	PlanHistory history;		/* as it was when the statement started */
+	bool		running;		/* inside ExecutorRun or Finish: the entry may not be reused */
+	bool		forgotten;		/* neither aggregate nor record */
+	bool		wanted;			/* a record is wanted whatever time it takes */
+	bool		complete;		/* the last run reached the end of the result */
+	double		planning_ms;	/* NaN: it was not planned for this execution */
+	uint64		start_ns;		/* in ExecutorStart, if described */
+	uint64		spent_ns;		/* in ExecutorRun and Finish so far */
+	Extract    *extract;		/* NULL: not described */
+	ClientTime	client;			/* used if described */
+} Statement;
+
+static Statement statements[MAX_STATEMENTS];
+static int	used = 0;			/* all entries in use are below this */
 static int	nesting_level = 0;
 
 static ExecutorStart_hook_type previous_start = NULL;
@@ -48,272 +73,405 @@ static ExecutorRun_hook_type previous_run = NULL;
 static ExecutorFinish_hook_type previous_finish = NULL;
 static ExecutorEnd_hook_type previous_end = NULL;
 
-static Capture *
-find_capture(QueryDesc *queryDesc)
+/* ---- the statements being executed ---- */
+
+static Statement *
+find(const QueryDesc *queryDesc)
 {
-	for (Capture *capture = captures; capture != NULL; capture = capture->next)
-		if (capture->queryDesc == queryDesc)
-			return capture;
+	for (int i = used - 1; i >= 0; i--)
+		if (statements[i].queryDesc == queryDesc)
+			return &statements[i];
 	return NULL;
 }
 
 static void
-unlink_capture(void *argument)
+release(Statement *statement)
 {
-	Capture   **link = &captures;
-
-	while (*link != NULL && *link != argument)
-		link = &(*link)->next;
-	if (*link != NULL)
-		*link = (*link)->next;
+	if (statement == NULL)
+		return;
+	statement->queryDesc = NULL;
+	while (used > 0 && statements[used - 1].queryDesc == NULL)
+		used--;
 }
 
-/* Is this a statement of the kind that we record, whatever the sampling says? */
+/* An entry for a new statement, if need be that of another; NULL if all of them are running. */
+static Statement *
+take(QueryDesc *queryDesc)
+{
+	static int	next_victim = 0;
+	Statement  *statement = NULL;
+
+	if (used < MAX_STATEMENTS)
+		statement = &statements[used++];
+	for (int i = 0; i < MAX_STATEMENTS && statement == NULL; i++)
+	{
+		Statement  *victim = &statements[next_victim];
+
+		next_victim = (next_victim + 1) % MAX_STATEMENTS;
+		if (!victim->running)
+			statement = victim;
+	}
+	if (statement != NULL)
+	{
+		memset(statement, 0, offsetof(Statement, client));
+		statement->queryDesc = queryDesc;
+	}
+	return statement;
+}
+
+static void
+at_transaction_end(XactEvent event, void *argument)
+{
+	/* A procedure may commit while the statement around it runs on. */
+	if (nesting_level == 0)
+		used = 0;
+}
+
+void
+capture_forget(void)
+{
+	for (int i = 0; i < used; i++)
+		statements[i].forgotten = true;
+}
+
+int
+capture_enter_nested(void)
+{
+	return nesting_level++;
+}
+
+void
+capture_leave_nested(int level)
+{
+	nesting_level = level;
+}
+
+/* ---- the decision ---- */
+
+/* Is this a statement of the kind that we look at, whatever the sampling says? */
 static bool
 is_eligible(int eflags)
 {
 	return predictor_enabled &&
 		predictor_capture != CAPTURE_OFF &&
+		(nesting_level == 0 || predictor_track == TRACK_ALL) &&
 		MyBackendType == B_BACKEND &&
 		!IsParallelWorker() &&
-		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 &&
-		(nesting_level == 0 || predictor_track == TRACK_ALL);
+		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0;
 }
 
-/* The one decision for this statement. Counts why not. */
+/* Can what we learn from this statement be kept? Counts why not. */
 static bool
-is_chosen(HashKey *key)
+is_collected(HashKey *key)
 {
 	shared_count(COUNTER_SEEN);
 	if (RecoveryInProgress())
 		shared_count(COUNTER_DROPPED_RECOVERY);
 	else if (!shared_database_key(key, true))
 		shared_count(COUNTER_DROPPED_DATABASE);
-	else if (!shared_admit_capture())
-		shared_count(COUNTER_DROPPED_RATE);
 	else
 		return true;
 	return false;
 }
 
-/* How the nodes of a chosen statement are to be measured, as an instrument_options value. */
-static int
-choose_instrumentation(void)
-{
-	if (predictor_capture == CAPTURE_STATEMENT ||
-		random_fraction() >= predictor_operator_sample_rate)
-		return 0;
-	return predictor_capture == CAPTURE_OPERATORS ?
-		INSTRUMENT_TIMER | INSTRUMENT_ROWS : INSTRUMENT_ROWS;
-}
+/* ---- the record ---- */
 
+/* Makes the statement a record without actuals. The plan must be started. May raise, see extract.h. */
 static void
-begin_capture(QueryDesc *queryDesc, const HashKey *key, instr_time spent)
+describe(Statement *statement, const HashKey *key)
 {
-	MemoryContext context = queryDesc->estate->es_query_cxt;
-	Capture    *capture = MemoryContextAllocExtended(context, sizeof(Capture),
-													 MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
+	QueryDesc  *queryDesc = statement->queryDesc;
 	bool		too_large = false;
 
-	if (capture != NULL)
-		capture->extract = extract_plan(queryDesc, key, context, &too_large);
-	if (capture == NULL || capture->extract == NULL)
+	statement->extract = extract_plan(queryDesc, key, queryDesc->estate->es_query_cxt, &too_large);
+	if (statement->extract == NULL)
 	{
 		shared_count(too_large ? COUNTER_DROPPED_LARGE : COUNTER_DROPPED_MEMORY);
+		statement->wanted = false;
 		return;
 	}
-	capture->queryDesc = queryDesc;
-	capture->spent = spent;
-	capture->next = captures;
-	captures = capture;
-	capture->unlink.func = unlink_capture;
-	capture->unlink.arg = capture;
-	MemoryContextRegisterResetCallback(context, &capture->unlink);
+	statement->extract->record.statement.planning_time = statement->planning_ms;
+	memset(&statement->client, 0, sizeof(statement->client));
 }
 
+/* Completes the record of a described statement and sends it on its way. Raises nothing. */
 static void
-put_record(Capture *capture)
+record_statement(Statement *statement, double share, bool in_error)
 {
-	PredictorRecord *record = &capture->extract->record;
-	Size		size = predictor_encoded_size(record->node_count);
-	void	   *bytes = MemoryContextAllocExtended(capture->queryDesc->estate->es_query_cxt, size,
-												   MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
-	Size		written;
+	PredictorStatement *record = &statement->extract->record.statement;
+	double		nanoseconds = (double) statement->start_ns + statement->spent_ns -
+		statement->client.nanoseconds;
 
-	if (bytes == NULL)
+	/* what is estimated for the client may be a little more than there was */
+	record->total_time = Max(nanoseconds, 0) / 1e6;
+	if (record->total_time < predictor_min_duration)
 	{
-		shared_count(COUNTER_DROPPED_MEMORY);
+		shared_count(COUNTER_NOT_SAMPLED);
 		return;
 	}
-	written = predictor_encode(record, bytes, size);
-	switch (written > 0 ? ring_put(MyDatabaseId, bytes, written) : RING_TOO_LARGE)
+	if (!shared_admit_capture(clock_nanoseconds(), share))
 	{
-		case RING_OK:
-			shared_count(COUNTER_CAPTURED);
-			break;
-		case RING_BUSY:
-			shared_count(COUNTER_DROPPED_BUSY);
-			break;
-		case RING_FULL:
-			shared_count(COUNTER_DROPPED_FULL);
-			break;
-		case RING_TOO_LARGE:
-			shared_count(COUNTER_DROPPED_LARGE);
-			break;
+		shared_count(COUNTER_DROPPED_RATE);
+		return;
 	}
-}
-
-/* Completes the record and sends it on its way. Raises nothing. */
-static void
-finish_capture(Capture *capture, bool in_error)
-{
-	PredictorStatement *statement = &capture->extract->record.statement;
-
-	statement->total_time = INSTR_TIME_GET_MILLISEC(capture->spent);
-	extract_actuals(capture->queryDesc, capture->extract, in_error);
+	extract_actuals(statement->queryDesc, statement->extract, in_error);
 	if (in_error)
-		statement->flags |= PREDICTOR_STATEMENT_TIMED_OUT;
-	else if (!capture->complete)
-		statement->flags |= PREDICTOR_STATEMENT_PARTIAL;
-	if (statement->total_time >= predictor_min_duration)
-		put_record(capture);
-	unlink_capture(capture);
-	capture->queryDesc = NULL;
+		record->flags |= PREDICTOR_STATEMENT_TIMED_OUT;
+	else if (!statement->complete)
+		record->flags |= PREDICTOR_STATEMENT_PARTIAL;
+	ring_put_record(&statement->extract->record, statement->queryDesc->estate->es_query_cxt);
 }
 
-/* The statement fails: a cancelled one is recorded, any other is counted. */
-static void
-fail_capture(QueryDesc *queryDesc, instr_time started)
+/* Was so little sent that no time of the client's can be in the statement's? */
+static bool
+sent_little(const QueryDesc *queryDesc)
 {
-	Capture    *capture = find_capture(queryDesc);
-	instr_time	now;
+	return (double) queryDesc->estate->es_processed *
+		queryDesc->plannedstmt->planTree->plan_width < UNSENT_BYTES;
+}
 
-	if (capture == NULL)
+/* An unusual statement becomes a record even if nobody wanted one at its start. */
+static bool
+describe_unusual(Statement *statement)
+{
+	HashKey		key;
+
+	shared_count(COUNTER_UNUSUAL);
+	if (statement->extract == NULL && sent_little(statement->queryDesc) &&
+		shared_has_room(clock_nanoseconds(), 1) && shared_database_key(&key, true))
+		describe(statement, &key);
+	return statement->extract != NULL;
+}
+
+/* The statement ended well. */
+static void
+finish(Statement *statement)
+{
+	bool		timed = (statement->queryDesc->instrument_options & INSTRUMENT_TIMER) != 0;
+	bool		measured = statement->complete && !timed;
+
+	if (statement->forgotten)
+		return;
+	aggregates_add(&statement->key, statement->spent_ns, measured);
+	if (measured && sampling_is_unusual(&statement->history, statement->spent_ns) && describe_unusual(statement))
+		record_statement(statement, 1, false);
+	else if (statement->wanted)
+		record_statement(statement, sampling_share(&statement->history), false);
+	else
+		shared_count(COUNTER_NOT_SAMPLED);
+}
+
+/* The statement fails: a cancelled one is recorded, any other is counted. Raises nothing. */
+static void
+fail(Statement *statement)
+{
+	if (statement->forgotten)
 		return;
 	if (geterrcode() != ERRCODE_QUERY_CANCELED)
-	{
 		shared_count(COUNTER_FAILED_STATEMENTS);
-		return;
+	else if (statement->extract == NULL)
+		shared_count(COUNTER_CANCELLED_UNKNOWN);
+	else
+	{
+		shared_count(COUNTER_TIMED_OUT);
+		record_statement(statement, 1, true);
 	}
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_ACCUM_DIFF(capture->spent, now, started);
-	shared_count(COUNTER_TIMED_OUT);
-	finish_capture(capture, true);
 }
 
-static void
-add_time(QueryDesc *queryDesc, instr_time started)
-{
-	Capture    *capture = captures != NULL ? find_capture(queryDesc) : NULL;
-	instr_time	now;
+/* ---- the hooks ---- */
 
-	if (capture == NULL)
+static void
+chain_start(QueryDesc *queryDesc, int eflags)
+{
+	if (previous_start)
+		previous_start(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+/* A statement that we look at. */
+static void
+start_statement(QueryDesc *queryDesc, int eflags, const HashKey *key)
+{
+	const PlannedStmt *plan = queryDesc->plannedstmt;
+	Fingerprint fingerprint = fingerprint_plan(plan);
+	PlanKey		plan_key = aggregates_key(plan->queryId, fingerprint.hash);
+	PlanHistory history;
+	double		planning_ms = capture_take_planning_time(plan);
+	uint64		started = clock_nanoseconds();
+	bool		wanted;
+	bool		described;
+	Statement  *statement;
+
+	aggregates_look(&plan_key, &history);
+	wanted = shared_has_room(started, sampling_share(&history));
+	described = wanted || sampling_is_expensive(&history, plan, fingerprint.nodes);
+	if (wanted)
+		queryDesc->instrument_options |= sampling_instrumentation();
+	chain_start(queryDesc, eflags);
+	statement = take(queryDesc);
+	if (statement == NULL)
+	{
+		shared_count(COUNTER_DROPPED_BUSY);
 		return;
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_ACCUM_DIFF(capture->spent, now, started);
+	}
+	statement->key = plan_key;
+	statement->history = history;
+	statement->wanted = wanted;
+	statement->planning_ms = planning_ms;
+	if (described)
+	{
+		statement->start_ns = clock_nanoseconds() - started;
+		describe(statement, key);
+	}
 }
 
 static void
 capture_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
 	HashKey		key;
-	instr_time	started;
-	instr_time	spent;
-	bool		chosen = is_eligible(eflags) && is_chosen(&key);
 
-	if (chosen)
-	{
-		queryDesc->instrument_options |= choose_instrumentation();
-		INSTR_TIME_SET_CURRENT(started);
-	}
-	if (previous_start)
-		previous_start(queryDesc, eflags);
+	if (used > 0)
+		release(find(queryDesc));
+	if (is_eligible(eflags) && is_collected(&key))
+		start_statement(queryDesc, eflags, &key);
 	else
-		standard_ExecutorStart(queryDesc, eflags);
-	if (chosen)
+		chain_start(queryDesc, eflags);
+}
+
+static Statement *
+begin_run(QueryDesc *queryDesc, uint64 *started)
+{
+	Statement  *statement = used > 0 ? find(queryDesc) : NULL;
+
+	if (statement != NULL)
 	{
-		INSTR_TIME_SET_CURRENT(spent);
-		INSTR_TIME_SUBTRACT(spent, started);
-		begin_capture(queryDesc, &key, spent);
+		statement->running = true;
+		*started = clock_nanoseconds();
 	}
+	return statement;
+}
+
+static void
+end_run(Statement *statement, uint64 started)
+{
+	if (statement == NULL)
+		return;
+	statement->spent_ns += clock_nanoseconds() - started;
+	statement->running = false;
+}
+
+/* The error goes on: puts everything back, and records what was cancelled. */
+static void
+fail_run(Statement *statement, QueryDesc *queryDesc, uint64 started, int level)
+{
+	nesting_level = level;
+	if (statement == NULL)
+		return;
+	end_run(statement, started);
+	client_time_end(&statement->client, queryDesc);
+	fail(statement);
+	release(statement);
+}
+
+static void
+chain_run(EXECUTOR_RUN_PARAMS)
+{
+	if (previous_run)
+		previous_run(EXECUTOR_RUN_ARGS);
+	else
+		standard_ExecutorRun(EXECUTOR_RUN_ARGS);
 }
 
 static void
 capture_ExecutorRun(EXECUTOR_RUN_PARAMS)
 {
-	instr_time	started;
-	Capture    *capture;
+	Statement  *statement;
+	uint64		started = 0;
+	int			level;
 
-	INSTR_TIME_SET_ZERO(started);
-	if (captures != NULL)
-		INSTR_TIME_SET_CURRENT(started);
-	nesting_level++;
+	if (!predictor_enabled && used == 0)
+	{
+		chain_run(EXECUTOR_RUN_ARGS);
+		return;
+	}
+	statement = begin_run(queryDesc, &started);
+	level = capture_enter_nested();
+	if (statement != NULL && statement->extract != NULL)
+		client_time_begin(&statement->client, queryDesc);
 	PG_TRY();
 	{
-		if (previous_run)
-			previous_run(EXECUTOR_RUN_ARGS);
-		else
-			standard_ExecutorRun(EXECUTOR_RUN_ARGS);
-		nesting_level--;
+		chain_run(EXECUTOR_RUN_ARGS);
 	}
 	PG_CATCH();
 	{
-		nesting_level--;
-		fail_capture(queryDesc, started);
+		fail_run(statement, queryDesc, started, level);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	add_time(queryDesc, started);
-	capture = captures != NULL ? find_capture(queryDesc) : NULL;
-	if (capture != NULL)
-		capture->complete = ScanDirectionIsForward(direction) &&
-			(count == 0 || queryDesc->estate->es_processed < count);
+	capture_leave_nested(level);
+	end_run(statement, started);
+	if (statement == NULL)
+		return;
+	if (statement->extract != NULL)
+		client_time_end(&statement->client, queryDesc);
+	statement->complete = ScanDirectionIsForward(direction) &&
+		(count == 0 || queryDesc->estate->es_processed < count);
+}
+
+static void
+chain_finish(QueryDesc *queryDesc)
+{
+	if (previous_finish)
+		previous_finish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
 }
 
 static void
 capture_ExecutorFinish(QueryDesc *queryDesc)
 {
-	instr_time	started;
+	Statement  *statement;
+	uint64		started = 0;
+	int			level;
 
-	INSTR_TIME_SET_ZERO(started);
-	if (captures != NULL)
-		INSTR_TIME_SET_CURRENT(started);
-	nesting_level++;
+	/* Only what changes tables has something left to do here: the rest of its rows, and triggers. */
+	if ((!predictor_enabled && used == 0) ||
+		(queryDesc->operation == CMD_SELECT && !queryDesc->plannedstmt->hasModifyingCTE))
+	{
+		chain_finish(queryDesc);
+		return;
+	}
+	statement = begin_run(queryDesc, &started);
+	level = capture_enter_nested();
 	PG_TRY();
 	{
-		if (previous_finish)
-			previous_finish(queryDesc);
-		else
-			standard_ExecutorFinish(queryDesc);
-		nesting_level--;
+		chain_finish(queryDesc);
 	}
 	PG_CATCH();
 	{
-		nesting_level--;
-		fail_capture(queryDesc, started);
+		fail_run(statement, queryDesc, started, level);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	add_time(queryDesc, started);
+	capture_leave_nested(level);
+	end_run(statement, started);
 }
 
 static void
 capture_ExecutorEnd(QueryDesc *queryDesc)
 {
-	Capture    *capture = captures != NULL ? find_capture(queryDesc) : NULL;
+	Statement  *statement = used > 0 ? find(queryDesc) : NULL;
 
-	if (capture != NULL)
-		finish_capture(capture, false);
+	if (statement != NULL)
+	{
+		finish(statement);
+		release(statement);
+	}
 	if (previous_end)
 		previous_end(queryDesc);
 	else
 		standard_ExecutorEnd(queryDesc);
-}
-
-void
-capture_forget(void)
-{
-	captures = NULL;
 }
 
 void
@@ -327,4 +485,6 @@ capture_init(void)
 	ExecutorFinish_hook = capture_ExecutorFinish;
 	previous_end = ExecutorEnd_hook;
 	ExecutorEnd_hook = capture_ExecutorEnd;
+	RegisterXactCallback(at_transaction_end, NULL);
+	capture_nesting_init();
 }

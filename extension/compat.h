@@ -13,6 +13,7 @@
 #include "executor/instrument.h"
 #include "funcapi.h"
 #include "nodes/nodeFuncs.h"
+#include "portability/instr_time.h"
 #include "storage/latch.h"
 #include "utils/wait_event.h"
 
@@ -25,6 +26,34 @@
 
 /* InstrAlloc: async_mode came with 14. */
 #define instr_alloc_timer() InstrAlloc(1, INSTRUMENT_TIMER, false)
+
+/* The monotonic clock. An instr_time is a number of nanoseconds since 16. */
+static inline uint64
+clock_nanoseconds(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+#if PG_VERSION_NUM >= 160000
+	return (uint64) INSTR_TIME_GET_NANOSEC(now);
+#else
+	return (uint64) now.tv_sec * UINT64CONST(1000000000) + (uint64) now.tv_nsec;
+#endif
+}
+
+/* The time of the last tick, where the system has it: some milliseconds old and much cheaper. */
+static inline uint64
+coarse_nanoseconds(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64) now.tv_sec * UINT64CONST(1000000000) + (uint64) now.tv_nsec;
+#else
+	return clock_nanoseconds();
+#endif
+}
 
 /* ExecutorRun lost execute_once in 18. */
 #if PG_VERSION_NUM >= 180000

@@ -19,6 +19,7 @@
 #include "utils/syscache.h"
 #include "utils/tuplesort.h"
 
+#include "extension/allocate.h"
 #include "extension/compat.h"
 #include "extension/extract.h"
 #include "extension/extract_predicate.h"
@@ -408,7 +409,7 @@ allocate(int count, MemoryContext context)
 {
 	Size		nodes = MAXALIGN(sizeof(PredictorNode) * count);
 	Size		size = MAXALIGN(sizeof(Extract)) + nodes + sizeof(PlanState *) * count;
-	Extract    *extract = MemoryContextAllocExtended(context, size, MCXT_ALLOC_NO_OOM);
+	Extract    *extract = allocate_or_null(context, size);
 
 	if (extract == NULL)
 		return NULL;

@@ -28,6 +28,7 @@ DEFINE_WAIT_EVENT(wait_event_flush, "PredictorFlush")
 static const char *const counter_names[COUNTER_COUNT] = {
 	[COUNTER_SEEN] = "seen",
 	[COUNTER_CAPTURED] = "captured",
+	[COUNTER_NOT_SAMPLED] = "not_sampled",
 	[COUNTER_DROPPED_RATE] = "dropped_rate",
 	[COUNTER_DROPPED_BUSY] = "dropped_busy",
 	[COUNTER_DROPPED_FULL] = "dropped_ring_full",
@@ -39,6 +40,10 @@ static const char *const counter_names[COUNTER_COUNT] = {
 	[COUNTER_DROPPED_WORKER] = "dropped_by_worker",
 	[COUNTER_FAILED_STATEMENTS] = "failed_statements",
 	[COUNTER_TIMED_OUT] = "cancelled_statements",
+	[COUNTER_CANCELLED_UNKNOWN] = "cancelled_not_described",
+	[COUNTER_UNUSUAL] = "unusual_statements",
+	[COUNTER_AGGREGATES_BUSY] = "aggregates_busy",
+	[COUNTER_PLANS_EVICTED] = "plans_evicted",
 	[COUNTER_FLUSHED] = "flushed",
 	[COUNTER_FLUSHES] = "flushes",
 	[COUNTER_FLUSH_FAILURES] = "flush_failures",
@@ -58,7 +63,7 @@ predictor_counters(PG_FUNCTION_ARGS)
 		bool		nulls[2] = {false, false};
 
 		values[0] = CStringGetTextDatum(counter_names[i]);
-		values[1] = Int64GetDatum((int64) pg_atomic_read_u64(&shared->counters[i]));
+		values[1] = Int64GetDatum((int64) shared_counter(i));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -119,7 +119,8 @@ CREATE TABLE predictor.execution_7 PARTITION OF predictor.execution FOR VALUES I
 CREATE TABLE predictor.history_segment (
 	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
 	current smallint NOT NULL DEFAULT 0,
-	records bigint NOT NULL DEFAULT 0
+	records bigint NOT NULL DEFAULT 0,
+	started_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 INSERT INTO predictor.history_segment DEFAULT VALUES;
 
@@ -403,7 +404,8 @@ CREATE FUNCTION predictor.reset_history() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	TRUNCATE predictor.execution, predictor.plan;
-	UPDATE predictor.history_segment SET current = 0, records = 0;
+	UPDATE predictor.history_segment SET current = 0, records = 0, started_at = now();
+	PERFORM predictor.forget_aggregates();
 END
 $$;
 
@@ -419,7 +421,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		WHERE p.proname = ANY (
 			'{create_model,alter_model,drop_model,activate,train,cancel_training,ask_training,
 			reset_history,check_engine,import_plan,flush,predict,predict_total,
-			training_progress,counters,engine_state,operator_name}'::name[])
+			training_progress,counters,aggregates,engine_state,operator_name}'::name[])
 	UNION ALL
 	SELECT 'SELECT ON', c.oid::regclass::text FROM pg_class c
 		JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
@@ -459,6 +461,17 @@ $$;
 CREATE FUNCTION predictor.counters(OUT name text, OUT value bigint) RETURNS SETOF record
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_counters';
 
+CREATE FUNCTION predictor.aggregates(
+	OUT database oid, OUT query_id bigint, OUT plan bigint, OUT calls bigint, OUT total_ms float8,
+	OUT mean_log_ms float8, OUT stddev_log_ms float8, OUT last_use timestamptz)
+RETURNS SETOF record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_aggregates';
+COMMENT ON FUNCTION predictor.aggregates() IS
+	'what is known in shared memory of the plans executed last, of all databases';
+
+CREATE FUNCTION predictor.forget_aggregates() RETURNS void
+LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'predictor_forget_aggregates';
+
 CREATE FUNCTION predictor.engine_state(
 	OUT url text, OUT embedded boolean, OUT state text, OUT pid integer, OUT error text)
 RETURNS record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_engine_state';
@@ -492,6 +505,19 @@ CREATE VIEW predictor.training_jobs AS
 		p.eta_seconds, t.engine, t.version, t.plans, t.promoted, t.error
 	FROM predictor.training_job t
 	LEFT JOIN predictor.training_progress() p ON p.job = t.job AND t.state = 'running';
+
+CREATE VIEW predictor.plans AS
+	SELECT p.signature, p.first_seen, p.query_id, predictor.operator_name(p.operator[1]) AS operator,
+		pg_catalog.cardinality(p.operator) AS nodes,
+		(SELECT pg_catalog.count(*) FROM predictor.execution e WHERE e.signature = p.signature)
+			AS executions
+	FROM predictor.plan p;
+
+CREATE VIEW predictor.plan_statistics AS
+	SELECT d.datname AS database, a.query_id, a.plan, a.calls, a.total_ms,
+		pg_catalog.exp(a.mean_log_ms) AS typical_ms, pg_catalog.exp(a.stddev_log_ms) AS spread,
+		a.mean_log_ms, a.stddev_log_ms, a.last_use
+	FROM predictor.aggregates() a LEFT JOIN pg_catalog.pg_database d ON d.oid = a.database;
 
 CREATE VIEW predictor.executions AS
 	SELECT e.id, e.finished_at, e.query_id, e.signature, e.constants,
@@ -529,6 +555,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA predictor FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA predictor TO pg_monitor;
 GRANT SELECT ON predictor.models, predictor.model_versions, predictor.training_jobs,
-	predictor.executions, predictor.plan_nodes, predictor.stat, predictor.engine TO pg_monitor;
-GRANT EXECUTE ON FUNCTION predictor.training_progress(), predictor.counters(),
+	predictor.executions, predictor.plans, predictor.plan_nodes, predictor.plan_statistics,
+	predictor.stat, predictor.engine TO pg_monitor;
+GRANT EXECUTE ON FUNCTION predictor.training_progress(), predictor.counters(), predictor.aggregates(),
 	predictor.engine_state(), predictor.operator_name(smallint) TO pg_monitor;

@@ -6,9 +6,18 @@
 #include "miscadmin.h"
 #include "storage/shmem.h"
 
+#include "extension/allocate.h"
 #include "extension/ring.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
+
+typedef enum RingResult
+{
+	RING_OK,
+	RING_BUSY,					/* all locks taken */
+	RING_FULL,
+	RING_TOO_LARGE				/* would not fit into an empty ring */
+} RingResult;
 
 typedef struct Ring
 {
@@ -86,8 +95,8 @@ copy_out(Ring *ring, uint64 position, char *bytes, Size length)
 	memcpy(bytes + first, base, length - first);
 }
 
-RingResult
-ring_put(Oid database, const void *record, uint32 length)
+static RingResult
+put(Oid database, const void *record, uint32 length)
 {
 	Size		needed = sizeof(RingHeader) + MAXALIGN(length);
 	int			start = MyProcPid % RING_PARTITIONS;
@@ -121,6 +130,37 @@ ring_put(Oid database, const void *record, uint32 length)
 	if (wake || result == RING_FULL)
 		shared_wake_launcher();
 	return result;
+}
+
+void
+ring_put_record(const PredictorRecord *record, MemoryContext context)
+{
+	Size		size = predictor_encoded_size(record->node_count);
+	void	   *bytes = allocate_or_null(context, size);
+	Size		written;
+
+	if (bytes == NULL)
+	{
+		shared_count(COUNTER_DROPPED_MEMORY);
+		return;
+	}
+	written = predictor_encode(record, bytes, size);
+	switch (written > 0 ? put(MyDatabaseId, bytes, written) : RING_TOO_LARGE)
+	{
+		case RING_OK:
+			shared_count(COUNTER_CAPTURED);
+			break;
+		case RING_BUSY:
+			shared_count(COUNTER_DROPPED_BUSY);
+			break;
+		case RING_FULL:
+			shared_count(COUNTER_DROPPED_FULL);
+			break;
+		case RING_TOO_LARGE:
+			shared_count(COUNTER_DROPPED_LARGE);
+			break;
+	}
+	pfree(bytes);
 }
 
 Size

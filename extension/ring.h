@@ -12,15 +12,9 @@
 
 #include "storage/lwlock.h"
 
-#define RING_PARTITIONS 4
+#include "extension/facade.h"
 
-typedef enum RingResult
-{
-	RING_OK,
-	RING_BUSY,					/* all locks taken */
-	RING_FULL,
-	RING_TOO_LARGE				/* would not fit into an empty ring */
-} RingResult;
+#define RING_PARTITIONS 4
 
 /* Stands before each record; the record follows, padded to MAXALIGN. */
 typedef struct RingHeader
@@ -33,7 +27,11 @@ typedef struct RingHeader
 extern Size ring_shmem_size(void);
 extern void ring_shmem_init(LWLockPadded *locks);
 
-extern RingResult ring_put(Oid database, const void *record, uint32 length);
+/*
+ * Encodes the record, for which it takes memory in `context` for a moment, and puts it into a ring;
+ * counts it as captured or, with the reason, as dropped. Raises nothing and waits for nothing.
+ */
+extern void ring_put_record(const PredictorRecord *record, MemoryContext context);
 
 /*
  * Moves whole records, headers included, from one ring into `out`. Returns the bytes written; 0

@@ -19,11 +19,14 @@ int			predictor_track = TRACK_TOP;
 double		predictor_operator_sample_rate = 0.01;
 double		predictor_min_duration = 0;
 int			predictor_max_captures_per_second = 100;
+int			predictor_max_plans = 8192;
+int			predictor_fail_allocations = 0;
 int			predictor_ring_size = 4096;
 int			predictor_queue_size = 16384;
 int			predictor_max_workers = 2;
 int			predictor_flush_interval = 2000;
 int			predictor_max_history = 200000;
+int			predictor_retention = 90 * 24 * 60;
 int			predictor_training_plans = 50000;
 char	   *predictor_default_model = NULL;
 char	   *predictor_engine_url = NULL;
@@ -58,7 +61,8 @@ define_capture_settings(void)
 							 NULL, &predictor_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("predictor.capture",
 							 "How much is recorded of statements.",
-							 "\"operators\" adds times of each plan node to the sampled ones.",
+							 "\"operators\" adds times of each plan node to the sampled ones, "
+							 "\"rows\" their rows alone.",
 							 &predictor_capture, CAPTURE_OPERATORS, capture_levels,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("predictor.track",
@@ -94,11 +98,31 @@ define_capture_settings(void)
 							"About how many records each database keeps.",
 							NULL, &predictor_max_history, 200000, 1000, INT_MAX,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
-	if (process_shared_preload_libraries_in_progress)
-		DefineCustomIntVariable("predictor.ring_size",
-								"Shared memory for records on their way to the launcher.",
-								NULL, &predictor_ring_size, 4096, 256, 1048576,
-								PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.retention",
+							"How long records are kept; 0 keeps them until max_history is reached.",
+							NULL, &predictor_retention, 90 * 24 * 60, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+	/* for tests: shows that no statement fails when our memory cannot be had */
+	DefineCustomIntVariable("predictor.fail_allocations",
+							"Makes Predictor's own allocations fail: -1 all, n the n-th from now.",
+							NULL, &predictor_fail_allocations, 0, -1, INT_MAX,
+							PGC_SUSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+}
+
+/* What sizes shared memory. */
+static void
+define_memory_settings(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	DefineCustomIntVariable("predictor.max_plans",
+							"How many plans are known by their aggregated times.",
+							NULL, &predictor_max_plans, 8192, 64, 10000000,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.ring_size",
+							"Shared memory for records on their way to the launcher.",
+							NULL, &predictor_ring_size, 4096, 256, 1048576,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 }
 
 static void
@@ -152,6 +176,7 @@ void
 settings_define(void)
 {
 	define_capture_settings();
+	define_memory_settings();
 	define_engine_settings();
 	DefineCustomStringVariable("predictor.default_model",
 							   "Model that answers where none is named.",

@@ -26,11 +26,14 @@ extern int	predictor_track;
 extern double predictor_operator_sample_rate;
 extern double predictor_min_duration;	/* ms */
 extern int	predictor_max_captures_per_second;
+extern int	predictor_max_plans;
+extern int	predictor_fail_allocations;	/* see allocate.h */
 extern int	predictor_ring_size;	/* kB */
 extern int	predictor_queue_size;	/* kB */
 extern int	predictor_max_workers;
 extern int	predictor_flush_interval;	/* ms */
 extern int	predictor_max_history;	/* records per database */
+extern int	predictor_retention;	/* minutes; 0: no limit */
 extern int	predictor_training_plans;
 extern char *predictor_default_model;
 extern char *predictor_engine_url;

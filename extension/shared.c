@@ -7,6 +7,7 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
+#include "extension/aggregates.h"
 #include "extension/ring.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
@@ -29,7 +30,8 @@ request_memory(void)
 #endif
 	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)));
 	RequestAddinShmemSpace(ring_shmem_size());
-	RequestNamedLWLockTranche(TRANCHE_NAME, 1 + RING_PARTITIONS);
+	RequestAddinShmemSpace(aggregates_shmem_size());
+	RequestNamedLWLockTranche(TRANCHE_NAME, 1 + RING_PARTITIONS + AGGREGATE_PARTITIONS);
 }
 
 static void
@@ -49,14 +51,16 @@ startup(void)
 
 		memset(state, 0, sizeof(SharedState));
 		state->lock = &locks[0].lock;
-		for (int i = 0; i < COUNTER_COUNT; i++)
-			pg_atomic_init_u64(&state->counters[i], 0);
-		pg_atomic_init_u64(&state->rate_window, 0);
+		for (int i = 0; i < COUNTER_SHARDS; i++)
+			for (int j = 0; j < COUNTER_COUNT; j++)
+				pg_atomic_init_u64(&state->counters[i].values[j], 0);
+		pg_atomic_init_u64(&state->captures_due, 0);
 		pg_atomic_init_u32(&state->directory_generation, 0);
 		pg_atomic_init_u64(&state->flush_requested, 0);
 		pg_atomic_init_u64(&state->flush_done, 0);
 	}
 	ring_shmem_init(GetNamedLWLockTranche(TRANCHE_NAME) + 1);
+	aggregates_shmem_init(GetNamedLWLockTranche(TRANCHE_NAME) + 1 + RING_PARTITIONS);
 	LWLockRelease(AddinShmemInitLock);
 	shared = state;
 }
@@ -88,7 +92,23 @@ shared_require(void)
 void
 shared_count(Counter counter)
 {
-	pg_atomic_fetch_add_u64(&shared->counters[counter], 1);
+	shared_count_many(counter, 1);
+}
+
+void
+shared_count_many(Counter counter, uint64 times)
+{
+	pg_atomic_fetch_add_u64(&shared->counters[MyProcPid % COUNTER_SHARDS].values[counter], times);
+}
+
+uint64
+shared_counter(Counter counter)
+{
+	uint64		sum = 0;
+
+	for (int i = 0; i < COUNTER_SHARDS; i++)
+		sum += pg_atomic_read_u64(&shared->counters[i].values[counter]);
+	return sum;
 }
 
 static DatabaseEntry *
@@ -217,24 +237,48 @@ shared_wake_launcher(void)
 		SetLatch(latch);
 }
 
-bool
-shared_admit_capture(void)
+/*
+ * The generic cell rate algorithm (ITU-T I.371): captures_due is when the captures admitted so far
+ * would be over if each took its share of a second. A capture is admitted while that is not too far
+ * ahead: at most a second, which lets a burst in.
+ */
+#define SECOND UINT64CONST(1000000000)
+
+static uint64
+next_due(uint64 due, uint64 now)
 {
-	/* The upper half is the second, the lower half counts; another second starts a new count. */
-	uint64		second = (uint64) (GetCurrentTimestamp() / USECS_PER_SEC) & 0xffffffff;
-	uint64		window = pg_atomic_read_u64(&shared->rate_window);
+	return Max(due, now) + SECOND / predictor_max_captures_per_second;
+}
 
-	for (;;)
+/* Even the smallest share lets a single capture in when nothing is under way. */
+static uint64
+latest_due(uint64 now, double share)
+{
+	uint64		interval = SECOND / predictor_max_captures_per_second;
+
+	return now + interval + (uint64) (share * (SECOND - interval));
+}
+
+bool
+shared_has_room(uint64 now, double share)
+{
+	return predictor_max_captures_per_second > 0 &&
+		next_due(pg_atomic_read_u64(&shared->captures_due), now) <= latest_due(now, share);
+}
+
+bool
+shared_admit_capture(uint64 now, double share)
+{
+	uint64		due = pg_atomic_read_u64(&shared->captures_due);
+	uint64		next;
+
+	if (predictor_max_captures_per_second == 0)
+		return false;
+	do
 	{
-		uint64		next;
-
-		if (window >> 32 != second)
-			next = second << 32 | 1;
-		else if ((window & 0xffffffff) >= (uint64) predictor_max_captures_per_second)
+		next = next_due(due, now);
+		if (next > latest_due(now, share))
 			return false;
-		else
-			next = window + 1;
-		if (pg_atomic_compare_exchange_u64(&shared->rate_window, &window, next))
-			return predictor_max_captures_per_second > 0;
-	}
+	} while (!pg_atomic_compare_exchange_u64(&shared->captures_due, &due, next));
+	return true;
 }

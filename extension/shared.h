@@ -6,7 +6,8 @@
  *  - shared->lock protects databases[], jobs[] and keeper. Hooks take it in shared mode and only
  *    conditionally; a hook that does not get it gives up and counts. Nobody holds it while doing
  *    I/O, waiting, allocating, or reading catalogs.
- *  - counters are atomics and need no lock.
+ *  - counters are atomics and need no lock. Each process counts in one of COUNTER_SHARDS places, so
+ *    that busy backends do not fight for one cache line; a counter's value is the sum.
  *  - Nothing process-local is stored here. launcher_latch points into the array of PGPROCs, which
  *    is the same in every process; setting a latch that meanwhile has another owner only wakes it.
  */
@@ -117,9 +118,10 @@ typedef struct Keeper
 
 typedef enum Counter
 {
-	COUNTER_SEEN,				/* top-level statements that capture looked at */
+	COUNTER_SEEN,				/* statements that capture looked at */
 	COUNTER_CAPTURED,			/* records put into the ring */
-	COUNTER_DROPPED_RATE,		/* over max_captures_per_second */
+	COUNTER_NOT_SAMPLED,		/* of a plan that is known well enough, or too short */
+	COUNTER_DROPPED_RATE,		/* wanted, but over max_captures_per_second */
 	COUNTER_DROPPED_BUSY,		/* a lock was taken */
 	COUNTER_DROPPED_FULL,		/* ring full */
 	COUNTER_DROPPED_LARGE,		/* more than PREDICTOR_MAX_NODES, or larger than the ring */
@@ -129,7 +131,11 @@ typedef enum Counter
 	COUNTER_DROPPED_QUEUE,		/* launcher's queue of the database full */
 	COUNTER_DROPPED_WORKER,		/* the worker that should have stored it failed */
 	COUNTER_FAILED_STATEMENTS,	/* ended with an error: counted, not learned */
-	COUNTER_TIMED_OUT,			/* cancelled: recorded as censored */
+	COUNTER_TIMED_OUT,			/* cancelled, and described: a censored record */
+	COUNTER_CANCELLED_UNKNOWN,	/* cancelled, of a kind that is fast: not described, so no record */
+	COUNTER_UNUSUAL,			/* far from what its plan has taken before: wanted for that */
+	COUNTER_AGGREGATES_BUSY,	/* executions missing in a plan's aggregate: its lock was taken */
+	COUNTER_PLANS_EVICTED,		/* plans that left the hash of aggregates for others */
 	COUNTER_FLUSHED,			/* records stored */
 	COUNTER_FLUSHES,			/* transactions of workers that stored records */
 	COUNTER_FLUSH_FAILURES,
@@ -137,14 +143,22 @@ typedef enum Counter
 	COUNTER_COUNT
 } Counter;
 
+#define COUNTER_SHARDS 16
+
+typedef struct CounterShard
+{
+	pg_atomic_uint64 values[COUNTER_COUNT];
+	char		padding[PG_CACHE_LINE_SIZE];	/* no two shards in one line */
+} CounterShard;
+
 typedef struct SharedState
 {
 	LWLock	   *lock;
 	Latch	   *launcher_latch; /* of its PGPROC, in shared memory; NULL: not running */
-	pg_atomic_uint64 counters[COUNTER_COUNT];
+	CounterShard counters[COUNTER_SHARDS];
 
-	/* max_captures_per_second: the second being counted and its captures, in one word */
-	pg_atomic_uint64 rate_window;
+	/* max_captures_per_second: when the captures admitted so far will be worked off */
+	pg_atomic_uint64 captures_due;
 
 	/* grows with each change of databases[], so that backends may cache their entry */
 	pg_atomic_uint32 directory_generation;
@@ -168,6 +182,8 @@ extern void shared_request(void);
 extern void shared_require(void);
 
 extern void shared_count(Counter counter);
+extern void shared_count_many(Counter counter, uint64 times);
+extern uint64 shared_counter(Counter counter);
 
 /*
  * The key of the current database, if it is ready. Announces an unknown database. Cached in the
@@ -184,7 +200,12 @@ extern void shared_publish_database(Oid database, DatabaseState state, const Has
 /* Wakes the launcher, if there is one. */
 extern void shared_wake_launcher(void);
 
-/* One more capture in this second? Lock-free; false: over predictor.max_captures_per_second. */
-extern bool shared_admit_capture(void);
+/*
+ * One more capture now? `share` (0 to 1) is how much of a second's captures may be used up before
+ * this one: who asks for less leaves the rest to those who ask for more. Lock-free. has_room() only
+ * looks, admit_capture() counts it. `now` is clock_nanoseconds().
+ */
+extern bool shared_has_room(uint64 now, double share);
+extern bool shared_admit_capture(uint64 now, double share);
 
 #endif

@@ -104,8 +104,8 @@ store_batch(Batch *batch)
 	}
 	history_rotate(stored);
 	worker_commit();
-	pg_atomic_fetch_add_u64(&shared->counters[COUNTER_FLUSHED], stored);
-	pg_atomic_fetch_add_u64(&shared->counters[COUNTER_FLUSHES], 1);
+	shared_count_many(COUNTER_FLUSHED, stored);
+	shared_count_many(COUNTER_FLUSHES, 1);
 }
 
 static void
@@ -123,8 +123,8 @@ try_store_batch(Batch *batch)
 		EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
-		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_DROPPED_WORKER], batch->records);
-		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_FLUSH_FAILURES], 1);
+		shared_count_many(COUNTER_DROPPED_WORKER, batch->records);
+		shared_count_many(COUNTER_FLUSH_FAILURES, 1);
 	}
 	PG_END_TRY();
 }
@@ -149,7 +149,7 @@ predictor_collector_main(Datum arg)
 	SetConfigOption("lock_timeout", "5s", PGC_SUSET, PGC_S_OVERRIDE);
 	batch->state = BATCH_CONNECTED;
 	if (!look())
-		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_DROPPED_WORKER], batch->records);
+		shared_count_many(COUNTER_DROPPED_WORKER, batch->records);
 	else if (batch->bytes > 0)
 		try_store_batch(batch);
 	batch->state = BATCH_DONE;

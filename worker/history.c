@@ -3,9 +3,10 @@
  * a plan share, predictor.execution what differs, both with one array element for each node.
  *
  * The partitions of predictor.execution are filled one after the other; each takes an eighth of
- * predictor.max_history, and the next one is emptied by TRUNCATE before it is used again. TRUNCATE
- * waits for readers only as long as ROTATE_LOCK_TIMEOUT; if that is not enough, the current segment
- * grows a little and the next transaction tries again.
+ * predictor.max_history and of predictor.retention, whichever is over first, and the next one is
+ * emptied by TRUNCATE before it is used again. TRUNCATE waits for readers only as long as
+ * ROTATE_LOCK_TIMEOUT; if that is not enough, the current segment grows a little and the next
+ * transaction tries again.
  */
 #include "postgres.h"
 
@@ -287,13 +288,16 @@ history_store(const PredictorRecord *record)
 	"DELETE FROM predictor.plan p WHERE p.first_seen < pg_catalog.now() - interval '1 hour' " \
 	"AND NOT EXISTS (SELECT 1 FROM predictor.execution e WHERE e.signature = p.signature)"
 
-/* Empties the next segment and makes it the current one; gives up when someone reads it. */
+/*
+ * Empties the next segment and makes it the current one; gives up when someone reads it.
+ * `started_at` is an SQL expression.
+ */
 static void
-advance_segment(void)
+advance_segment(const char *started_at)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	char		sql[256];
+	char		sql[512];
 	int			next = (current_segment + 1) % SEGMENTS;
 
 	BeginInternalSubTransaction(NULL);
@@ -304,7 +308,8 @@ advance_segment(void)
 						  GUC_ACTION_LOCAL, true, 0, false);
 		SPI_execute(sql, false, 0);
 		snprintf(sql, sizeof(sql),
-				 "UPDATE predictor.history_segment SET current = %d, records = 0", next);
+				 "UPDATE predictor.history_segment SET current = %d, records = 0, started_at = %s",
+				 next, started_at);
 		SPI_execute(sql, false, 0);
 		SPI_execute(FORGET_PLANS, false, 0);
 		ReleaseCurrentSubTransaction();
@@ -333,16 +338,30 @@ history_rotate(int64 stored)
 	char		sql[256];
 	bool		isnull;
 	int64		records;
+	bool		expired;
+	int			share = Max(1, predictor_retention / SEGMENTS);
+	SPITupleTable *table;
 
-	if (stored == 0 || current_segment < 0)
-		return;
+	if (current_segment < 0)
+		current_segment = read_current_segment();
 	snprintf(sql, sizeof(sql), "UPDATE predictor.history_segment SET records = records + "
-			 INT64_FORMAT " RETURNING records", stored);
+			 INT64_FORMAT " RETURNING records, "
+			 "started_at < pg_catalog.now() - pg_catalog.make_interval(mins => %d)",
+			 stored, share);
 	if (SPI_execute(sql, false, 0) != SPI_OK_UPDATE_RETURNING || SPI_processed != 1)
 		elog(ERROR, "predictor.history_segment is empty");
-	records = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	table = SPI_tuptable;
+	records = DatumGetInt64(SPI_getbinval(table->vals[0], table->tupdesc, 1, &isnull));
+	expired = DatumGetBool(SPI_getbinval(table->vals[0], table->tupdesc, 2, &isnull));
 	if (records >= Max(1, predictor_max_history / SEGMENTS))
-		advance_segment();
+		advance_segment("pg_catalog.now()");
+	else if (predictor_retention > 0 && expired)
+	{
+		/* not now(): after a time without records, each transaction catches up one segment */
+		snprintf(sql, sizeof(sql), "GREATEST(started_at + pg_catalog.make_interval(mins => %d), "
+				 "pg_catalog.now() - pg_catalog.make_interval(mins => %d))", share, predictor_retention);
+		advance_segment(sql);
+	}
 	current_segment = -1;
 }
 

@@ -15,7 +15,10 @@
  */
 extern void history_store(const PredictorRecord *record);
 
-/* Moves on to the next segment when the current one has its share of predictor.max_history. */
+/*
+ * Moves on to the next segment when the current one has its share of predictor.max_history or is
+ * older than its share of predictor.retention.
+ */
 extern void history_rotate(int64 stored);
 
 /* Called for each record; false stops the reading. The record is valid during the call only. */

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "extension/allocate.h"
 #include "extension/compat.h"
 #include "extension/ring.h"
 #include "extension/settings.h"
@@ -114,8 +115,7 @@ grow_queue(Queue *queue, Size needed)
 		allocated *= 2;
 	if (allocated == queue->allocated)
 		return true;
-	data = MemoryContextAllocExtended(TopMemoryContext, allocated,
-									  MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+	data = allocate_or_null(TopMemoryContext, allocated);
 	if (data == NULL)
 		return false;
 	if (queue->data != NULL)
@@ -166,7 +166,7 @@ dequeue(Queue *queue, Size bytes, uint32 records)
 static void
 drop_queue(Queue *queue)
 {
-	pg_atomic_fetch_add_u64(&shared->counters[COUNTER_DROPPED_WORKER], queue->records);
+	shared_count_many(COUNTER_DROPPED_WORKER, queue->records);
 	if (queue->bytes > 0)
 		dequeue(queue, queue->bytes, queue->records);
 	else
@@ -351,8 +351,8 @@ reap_collector(Running *slot)
 
 	if (batch->state != BATCH_DONE)
 	{
-		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_DROPPED_WORKER], batch->records);
-		pg_atomic_fetch_add_u64(&shared->counters[COUNTER_FLUSH_FAILURES], 1);
+		shared_count_many(COUNTER_DROPPED_WORKER, batch->records);
+		shared_count_many(COUNTER_FLUSH_FAILURES, 1);
 		look_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_PAUSE_MS);
 		/* a database that could not be reached, perhaps dropped: forget it until it asks again */
 		if (batch->state == BATCH_GIVEN)

@@ -1,0 +1,299 @@
+/*
+ * aggregates.c - see aggregates.h for the rules.
+ *
+ * Mean and variance of log time come from sums in fixed point, so that one atomic addition each is
+ * all that an execution costs. Logarithms are to the base 2 of milliseconds: with FIXED_POINT there is
+ * room for 10^12 executions of an hour each.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "extension/aggregates.h"
+#include "extension/compat.h"
+#include "extension/fingerprint.h"
+#include "extension/settings.h"
+#include "extension/shared.h"
+
+PG_FUNCTION_INFO_V1(predictor_aggregates);
+PG_FUNCTION_INFO_V1(predictor_forget_aggregates);
+
+#define FIXED_POINT 16384.0
+
+/* The numbers of one plan: one cache line. */
+typedef struct Aggregate
+{
+	uint64		query_id;
+	uint64		database;		/* an Oid; 0: not used */
+	pg_atomic_uint64 calls;
+	pg_atomic_uint64 nanoseconds;
+	pg_atomic_uint64 measured;
+	pg_atomic_uint64 log_sum;	/* of log2(ms) in FIXED_POINT, an int64 */
+	pg_atomic_uint64 log_square_sum;	/* of its square, in FIXED_POINT */
+	pg_atomic_uint64 last_use;	/* TimestampTz of the start of the client's statement */
+} Aggregate;
+
+/* The keys stand together: finding one reads a single cache line. */
+typedef struct AggregateSet
+{
+	uint64		keys[AGGREGATE_WAYS];
+	Aggregate	entries[AGGREGATE_WAYS];
+} AggregateSet;
+
+typedef struct Aggregates
+{
+	LWLockPadded *locks;
+	uint64		set_count;
+	AggregateSet *sets;			/* in the same block, aligned to a cache line */
+} Aggregates;
+
+static Aggregates *aggregates = NULL;
+
+static uint64
+set_count(void)
+{
+	return (predictor_max_plans + AGGREGATE_WAYS - 1) / AGGREGATE_WAYS;
+}
+
+Size
+aggregates_shmem_size(void)
+{
+	return sizeof(Aggregates) + PG_CACHE_LINE_SIZE + set_count() * sizeof(AggregateSet);
+}
+
+void
+aggregates_shmem_init(LWLockPadded *locks)
+{
+	bool		found;
+
+	aggregates = ShmemInitStruct("predictor aggregates", aggregates_shmem_size(), &found);
+	if (found)
+		return;
+	/* all zero is an empty hash: atomics have no other initial state than their value */
+	memset(aggregates, 0, aggregates_shmem_size());
+	aggregates->locks = locks;
+	aggregates->set_count = set_count();
+	aggregates->sets = (AggregateSet *) TYPEALIGN(PG_CACHE_LINE_SIZE, aggregates + 1);
+}
+
+PlanKey
+aggregates_key(uint64 query_id, uint64 fingerprint)
+{
+	PlanKey		key;
+
+	key.query_id = query_id;
+	key.key = mix_bits(mix_bits(mix_bits(0, query_id), fingerprint), MyDatabaseId);
+	if (key.key == 0)
+		key.key = 1;
+	return key;
+}
+
+double
+aggregates_log(uint64 nanoseconds)
+{
+	return log2(Max(nanoseconds, 1) / 1e6);
+}
+
+static uint64
+place_of(uint64 key)
+{
+	/* scales the upper half instead of dividing */
+	return ((key >> 32) * aggregates->set_count) >> 32;
+}
+
+static LWLock *
+lock_of(uint64 place)
+{
+	return &aggregates->locks[place % AGGREGATE_PARTITIONS].lock;
+}
+
+static Aggregate *
+find(uint64 place, uint64 key)
+{
+	AggregateSet *set = &aggregates->sets[place];
+
+	for (int i = 0; i < AGGREGATE_WAYS; i++)
+		if (set->keys[i] == key)
+			return &set->entries[i];
+	return NULL;
+}
+
+static void
+summarize(Aggregate *entry, PlanHistory *history)
+{
+	double		mean;
+	double		square;
+
+	history->calls = pg_atomic_read_u64(&entry->calls);
+	history->measured = pg_atomic_read_u64(&entry->measured);
+	if (history->measured == 0)
+		return;
+	mean = (int64) pg_atomic_read_u64(&entry->log_sum) / FIXED_POINT / history->measured;
+	square = (int64) pg_atomic_read_u64(&entry->log_square_sum) / FIXED_POINT / history->measured;
+	history->mean = mean;
+	history->deviation = sqrt(Max(square - mean * mean, 0));
+}
+
+bool
+aggregates_look(const PlanKey *key, PlanHistory *history)
+{
+	uint64		place = place_of(key->key);
+	LWLock	   *lock = lock_of(place);
+	Aggregate  *entry;
+
+	memset(history, 0, sizeof(*history));
+	if (!LWLockConditionalAcquire(lock, LW_SHARED))
+		return false;
+	entry = find(place, key->key);
+	if (entry != NULL)
+		summarize(entry, history);
+	LWLockRelease(lock);
+	return entry != NULL;
+}
+
+/* The entry for a new plan, in the place of the one used longest ago. Needs the exclusive lock. */
+static Aggregate *
+enter(uint64 place, const PlanKey *key)
+{
+	AggregateSet *set = &aggregates->sets[place];
+	int			oldest = 0;
+
+	for (int i = 1; i < AGGREGATE_WAYS && set->keys[oldest] != 0; i++)
+		if (set->keys[i] == 0 ||
+			pg_atomic_read_u64(&set->entries[i].last_use) <
+			pg_atomic_read_u64(&set->entries[oldest].last_use))
+			oldest = i;
+	if (set->keys[oldest] != 0)
+		shared_count(COUNTER_PLANS_EVICTED);
+	memset(&set->entries[oldest], 0, sizeof(Aggregate));
+	set->keys[oldest] = key->key;
+	set->entries[oldest].query_id = key->query_id;
+	set->entries[oldest].database = MyDatabaseId;
+	return &set->entries[oldest];
+}
+
+static void
+add(Aggregate *entry, uint64 nanoseconds, bool measured)
+{
+	pg_atomic_fetch_add_u64(&entry->calls, 1);
+	pg_atomic_fetch_add_u64(&entry->nanoseconds, nanoseconds);
+	if (measured)
+	{
+		double		log_time = aggregates_log(nanoseconds);
+
+		pg_atomic_fetch_add_u64(&entry->measured, 1);
+		pg_atomic_fetch_add_u64(&entry->log_sum, llrint(log_time * FIXED_POINT));
+		pg_atomic_fetch_add_u64(&entry->log_square_sum, llrint(log_time * log_time * FIXED_POINT));
+	}
+	pg_atomic_write_u64(&entry->last_use, (uint64) GetCurrentStatementStartTimestamp());
+}
+
+void
+aggregates_add(const PlanKey *key, uint64 nanoseconds, bool measured)
+{
+	uint64		place = place_of(key->key);
+	LWLock	   *lock = lock_of(place);
+	Aggregate  *entry = NULL;
+
+	if (LWLockConditionalAcquire(lock, LW_SHARED))
+	{
+		entry = find(place, key->key);
+		if (entry != NULL)
+			add(entry, nanoseconds, measured);
+		LWLockRelease(lock);
+		if (entry != NULL)
+			return;
+	}
+	if (!LWLockConditionalAcquire(lock, LW_EXCLUSIVE))
+	{
+		shared_count(COUNTER_AGGREGATES_BUSY);
+		return;
+	}
+	entry = find(place, key->key);
+	if (entry == NULL)
+		entry = enter(place, key);
+	add(entry, nanoseconds, measured);
+	LWLockRelease(lock);
+}
+
+/* Forgets the plans of a database. Waits for locks. */
+static void
+reset(Oid database)
+{
+	for (uint64 place = 0; place < aggregates->set_count; place++)
+	{
+		LWLockAcquire(lock_of(place), LW_EXCLUSIVE);
+		for (int i = 0; i < AGGREGATE_WAYS; i++)
+			if (aggregates->sets[place].entries[i].database == database)
+			{
+				aggregates->sets[place].keys[i] = 0;
+				memset(&aggregates->sets[place].entries[i], 0, sizeof(Aggregate));
+			}
+		LWLockRelease(lock_of(place));
+	}
+}
+
+Datum
+predictor_forget_aggregates(PG_FUNCTION_ARGS)
+{
+	shared_require();
+	reset(MyDatabaseId);
+	PG_RETURN_VOID();
+}
+
+/* One row of aggregates(); false if the place is empty. */
+static bool
+read_row(uint64 place, int way, Datum *values, bool *nulls)
+{
+	AggregateSet *set = &aggregates->sets[place];
+	Aggregate  *entry = &set->entries[way];
+	PlanHistory history = {0};
+
+	if (set->keys[way] == 0)
+		return false;
+	summarize(entry, &history);
+	values[0] = ObjectIdGetDatum((Oid) entry->database);
+	values[1] = Int64GetDatum((int64) entry->query_id);
+	values[2] = Int64GetDatum((int64) set->keys[way]);
+	values[3] = Int64GetDatum((int64) history.calls);
+	values[4] = Float8GetDatum(pg_atomic_read_u64(&entry->nanoseconds) / 1e6);
+	values[5] = Float8GetDatum(history.mean * M_LN2);
+	values[6] = Float8GetDatum(history.deviation * M_LN2);
+	nulls[5] = nulls[6] = history.measured == 0;
+	values[7] = TimestampTzGetDatum((TimestampTz) pg_atomic_read_u64(&entry->last_use));
+	return true;
+}
+
+Datum
+predictor_aggregates(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	shared_require();
+	begin_set_result(fcinfo);
+	for (uint64 place = 0; place < aggregates->set_count; place++)
+	{
+		Datum		values[AGGREGATE_WAYS][8];
+		bool		nulls[AGGREGATE_WAYS][8] = {{false}};
+		bool		used[AGGREGATE_WAYS];
+
+		CHECK_FOR_INTERRUPTS();
+		/* tuples are made without the lock: that allocates, and may raise */
+		LWLockAcquire(lock_of(place), LW_SHARED);
+		for (int i = 0; i < AGGREGATE_WAYS; i++)
+			used[i] = read_row(place, i, values[i], nulls[i]);
+		LWLockRelease(lock_of(place));
+		for (int i = 0; i < AGGREGATE_WAYS; i++)
+			if (used[i])
+				tuplestore_putvalues(result->setResult, result->setDesc, values[i], nulls[i]);
+	}
+	return (Datum) 0;
+}

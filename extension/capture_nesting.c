@@ -1,0 +1,140 @@
+/*
+ * capture_nesting.c - what is not at the top although no ExecutorRun is around it: statements inside
+ * DO, CALL and other commands, and those that planning runs to fold constants. Times planning on
+ * the way.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "nodes/parsenodes.h"
+#include "optimizer/planner.h"
+#include "tcop/utility.h"
+
+#include "extension/capture.h"
+#include "extension/compat.h"
+#include "extension/settings.h"
+
+static ProcessUtility_hook_type previous_utility = NULL;
+static planner_hook_type previous_planner = NULL;
+
+/* The plan made last. Plan caches copy plans, so it is known by its numbers, not by its address. */
+static struct
+{
+	uint64		query_id;
+	double		total_cost;
+	double		milliseconds;
+	bool		valid;
+}			last_plan;
+
+/* Is the statement in this command the user's own, as opposed to one that the command runs inside? */
+static bool
+carries_statement(Node *command)
+{
+	switch (nodeTag(command))
+	{
+		case T_ExplainStmt:
+		case T_ExecuteStmt:
+		case T_PrepareStmt:
+		case T_CreateTableAsStmt:
+		case T_RefreshMatViewStmt:
+		case T_DeclareCursorStmt:
+		case T_FetchStmt:
+		case T_ClosePortalStmt:
+		case T_CopyStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+chain_utility(PlannedStmt *statement, const char *query, bool read_only, ProcessUtilityContext context,
+			  ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
+			  QueryCompletion *completion)
+{
+	if (previous_utility)
+		previous_utility(statement, query, read_only, context, params, environment, dest, completion);
+	else
+		standard_ProcessUtility(statement, query, read_only, context, params, environment, dest,
+								completion);
+}
+
+static void
+nesting_ProcessUtility(PlannedStmt *statement, const char *query, bool read_only,
+					   ProcessUtilityContext context, ParamListInfo params,
+					   QueryEnvironment *environment, DestReceiver *dest,
+					   QueryCompletion *completion)
+{
+	int			level;
+
+	if (!predictor_enabled || carries_statement(statement->utilityStmt))
+	{
+		chain_utility(statement, query, read_only, context, params, environment, dest, completion);
+		return;
+	}
+	level = capture_enter_nested();
+	PG_TRY();
+	{
+		chain_utility(statement, query, read_only, context, params, environment, dest, completion);
+	}
+	PG_FINALLY();
+	{
+		capture_leave_nested(level);
+	}
+	PG_END_TRY();
+}
+
+static PlannedStmt *
+chain_planner(Query *parse, const char *query, int options, ParamListInfo params)
+{
+	if (previous_planner)
+		return previous_planner(parse, query, options, params);
+	return standard_planner(parse, query, options, params);
+}
+
+static PlannedStmt *
+nesting_planner(Query *parse, const char *query, int options, ParamListInfo params)
+{
+	PlannedStmt *statement;
+	uint64		started;
+	int			level;
+
+	if (!predictor_enabled)
+		return chain_planner(parse, query, options, params);
+	started = clock_nanoseconds();
+	level = capture_enter_nested();
+	PG_TRY();
+	{
+		statement = chain_planner(parse, query, options, params);
+	}
+	PG_FINALLY();
+	{
+		capture_leave_nested(level);
+	}
+	PG_END_TRY();
+	last_plan.query_id = statement->queryId;
+	last_plan.total_cost = statement->planTree != NULL ? statement->planTree->total_cost : 0;
+	last_plan.milliseconds = (clock_nanoseconds() - started) / 1e6;
+	last_plan.valid = true;
+	return statement;
+}
+
+double
+capture_take_planning_time(const PlannedStmt *statement)
+{
+	bool		is_last = last_plan.valid && last_plan.query_id == statement->queryId &&
+		last_plan.total_cost == statement->planTree->total_cost;
+
+	last_plan.valid = false;
+	return is_last ? last_plan.milliseconds : NAN;
+}
+
+void
+capture_nesting_init(void)
+{
+	previous_utility = ProcessUtility_hook;
+	ProcessUtility_hook = nesting_ProcessUtility;
+	previous_planner = planner_hook;
+	planner_hook = nesting_planner;
+}

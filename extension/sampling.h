@@ -1,0 +1,33 @@
+/*
+ * sampling.h - which statements are worth a record, and how much of it; pure decisions from what is
+ * known of a plan. The bound on records per second is in shared.h.
+ */
+#ifndef PREDICTOR_SAMPLING_H
+#define PREDICTOR_SAMPLING_H
+
+#include "postgres.h"
+
+#include "nodes/plannodes.h"
+
+#include "extension/aggregates.h"
+
+/*
+ * How much of a second's captures may be used up before a record of this plan: all for a rare plan,
+ * and less with each doubling of its executions. So plans that are seldom run are not crowded out
+ * by those that run all the time.
+ */
+extern double sampling_share(const PlanHistory *history);
+
+/*
+ * Is the plan expected to run so long that describing it is not noticed? Then it is described in any
+ * case: only a described statement can be recorded when it is cancelled.
+ */
+extern bool sampling_is_expensive(const PlanHistory *history, const PlannedStmt *plan, int nodes);
+
+/* How the nodes of a wanted statement are to be measured, as an instrument_options value. */
+extern int	sampling_instrumentation(void);
+
+/* Is this time far from what the plan took before, up or down? */
+extern bool sampling_is_unusual(const PlanHistory *history, uint64 nanoseconds);
+
+#endif
