@@ -121,19 +121,6 @@ const std::vector<Api::Route>& Api::routes() {
 Api::Api(const Settings& settings, Store& store, JobQueue& jobs)
     : settings_(settings), store_(store), jobs_(jobs) {}
 
-Caller Api::caller(const std::string& name) const {
-  Caller caller{name, {}};
-  if (!settings_.grants.empty()) {
-    const auto granted = settings_.grants.find(name);
-    if (granted != settings_.grants.end()) {
-      caller.spaces.assign(granted->second.begin(), granted->second.end());
-    }
-  } else if (is_plain_name(name)) {
-    caller.spaces.push_back(name);
-  }
-  return caller;
-}
-
 bool Api::is_probe(const std::string& target) { return target == "/livez" || target == "/readyz"; }
 
 Decision Api::decide(const Caller& caller, const RequestHead& head) {

@@ -16,18 +16,13 @@
 #include <utility>
 #include <vector>
 
+#include "engine/access.h"
 #include "engine/error.h"
 #include "engine/jobs.h"
 #include "engine/settings.h"
 #include "engine/store.h"
 
 namespace predictor::engine {
-
-// Who asks, as its certificate says, and what it may touch.
-struct Caller {
-  std::string name;
-  std::vector<std::string> spaces;
-};
 
 struct RequestHead {
   std::string method;
@@ -63,9 +58,6 @@ struct Decision {
 class Api {
  public:
   Api(const Settings& settings, Store& store, JobQueue& jobs);
-
-  // The caller for a client's name.
-  Caller caller(const std::string& name) const;
 
   Decision decide(const Caller& caller, const RequestHead& head);
 

@@ -54,6 +54,16 @@ sigset_t block_signals() {
   return signals;
 }
 
+// Settings and files are read anew; what is wrong with them leaves everything as it was.
+void reload(Server& server, const Result<Settings>& settings) {
+  const Failure failure = settings ? server.reload(settings.value()) : Failure(settings.error());
+  if (failure) {
+    log_error("SIGHUP: nothing was changed: " + failure->message);
+  } else {
+    log_info("SIGHUP: certificates and namespaces are read anew; other settings need a restart");
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Command> make_serve_command() { return std::make_unique<ServeCommand>(); }
@@ -115,7 +125,7 @@ int ServeCommand::run() {
   }
   int number = 0;
   while (sigwait(&signals, &number) == 0 && number == SIGHUP) {
-    log_warning("SIGHUP: settings and certificates are read at start; restart to change them");
+    reload(*server.value(), read_settings());
   }
   log_info(std::string("stopping after ") + strsignal(number));
   const bool is_stopped = server.value()->stop();

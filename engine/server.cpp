@@ -2,7 +2,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -13,7 +12,6 @@
 #include "engine/files.h"
 #include "engine/log.h"
 #include "engine/session.h"
-#include "engine/tls.h"
 
 namespace predictor::engine {
 
@@ -26,6 +24,7 @@ namespace {
 constexpr size_t kBlockingThreads = 2;
 constexpr auto kTrainingPatience = std::chrono::seconds(10);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+constexpr auto kDay = std::chrono::hours(24);
 
 Result<tcp::endpoint> resolve(asio::io_context& io, const std::string& listen) {
   const size_t colon = listen.rfind(':');
@@ -56,12 +55,14 @@ struct Server::Parts {
               settings.threads, settings.memory_mb},
              store, std::move(factory)),
         api(settings, store, jobs),
-        context{settings, api, tls, blocking, {}, {}, {}, false} {}
+        access(settings),
+        context{settings, api, tls, access, blocking, {}, {}, {}, false} {}
 
   Failure open();
   Failure listen();
   void accept();
   void accepted(error_code error, tcp::socket socket);
+  void watch_expiries();
   void end_io();
 
   const Settings settings;
@@ -71,13 +72,15 @@ struct Server::Parts {
   Store store;
   JobQueue jobs;
   Api api;
-  asio::ssl::context tls{asio::ssl::context::tls_server};
+  ServerTls tls;
+  Access access;
   asio::thread_pool blocking{kBlockingThreads};
   SessionContext context;
   // Its destruction destroys the sessions that are left, which refer to all of the above.
   asio::io_context io;
   tcp::acceptor acceptor{io};
   asio::steady_timer pause{io};
+  asio::steady_timer day{asio::make_strand(io)};
   bool is_full = false;  // the connection limit was reached, and said so
   std::vector<std::thread> threads;
   bool is_stopped = false;
@@ -88,7 +91,7 @@ Failure Server::Parts::open() {
   Result<File> locked = lock_directory(settings.data_dir);
   if (!locked) return locked.error();
   lock = std::move(locked.value());
-  if (Failure failure = configure_server_tls(tls.native_handle(), settings.ca_dir)) return failure;
+  if (Failure failure = tls.load(settings)) return failure;
   if (Failure failure = store.open()) return failure;
   return jobs.open();
 }
@@ -145,6 +148,15 @@ void Server::Parts::accepted(error_code error, tcp::socket socket) {
   accept();
 }
 
+// Says once a day what is about to end.
+void Server::Parts::watch_expiries() {
+  for (const std::string& warning : expiry_warnings(tls.expiries())) log_warning(warning);
+  day.expires_after(kDay);
+  day.async_wait([this](error_code cancelled) {
+    if (!cancelled) watch_expiries();
+  });
+}
+
 void Server::Parts::end_io() {
   io.stop();
   for (std::thread& thread : threads) thread.join();
@@ -161,6 +173,7 @@ Result<std::unique_ptr<Server>> Server::start(Settings settings, TemplateFactory
   if (Failure failure = parts->open()) return *failure;
   if (Failure failure = parts->listen()) return *failure;
   parts->jobs.start();
+  parts->watch_expiries();
   parts->accept();
   for (int i = 0; i < parts->settings.io_threads; i++) {
     parts->threads.emplace_back([&io = parts->io] { io.run(); });
@@ -170,6 +183,17 @@ Result<std::unique_ptr<Server>> Server::start(Settings settings, TemplateFactory
 }
 
 const std::string& Server::address() const { return parts_->address; }
+
+std::vector<Expiry> Server::expiries() const { return parts_->tls.expiries(); }
+
+Failure Server::reload(const Settings& settings) {
+  Parts& parts = *parts_;
+  if (Failure failure = parts.tls.load(settings)) return failure;
+  parts.access.change(settings);
+  renew_sessions(parts.context);
+  asio::post(parts.day.get_executor(), [&parts] { parts.watch_expiries(); });
+  return std::nullopt;
+}
 
 bool Server::stop() {
   Parts& parts = *parts_;
@@ -181,6 +205,7 @@ bool Server::stop() {
     parts.acceptor.close(ignored);
     parts.pause.cancel();
   });
+  asio::post(parts.day.get_executor(), [&parts] { parts.day.cancel(); });
   drain_sessions(parts.context);
   {
     std::unique_lock guard(parts.context.mutex);

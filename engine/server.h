@@ -7,9 +7,11 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/error.h"
 #include "engine/settings.h"
+#include "engine/tls.h"
 #include "engine/training.h"
 
 namespace predictor::engine {
@@ -22,6 +24,13 @@ class Server {
 
   // "HOST:PORT" as it is bound.
   const std::string& address() const;
+
+  // Takes certificates and what is granted to whom from fresh settings and files. Clients connect
+  // anew after the request they are at. After a failure everything is as it was.
+  Failure reload(const Settings& settings);
+
+  // What of the certificates ends when.
+  std::vector<Expiry> expiries() const;
 
   // Stops to listen, lets requests in flight end within the drain deadline, interrupts the
   // training. False if the training did not stop in time: the process should then end at once;

@@ -19,7 +19,6 @@
 
 #include "engine/log.h"
 #include "engine/text.h"
-#include "engine/tls.h"
 #include "engine/version.h"
 
 namespace predictor::engine {
@@ -63,6 +62,12 @@ Task<std::invoke_result_t<Work>> in_pool(asio::thread_pool& pool, Work work) {
       start, asio::use_awaitable, std::move(work));
 }
 
+// Our certificates for one more connection; OpenSSL counts who uses them.
+asio::ssl::context share(const std::shared_ptr<ssl_ctx_st>& tls) {
+  SSL_CTX_up_ref(tls.get());
+  return asio::ssl::context(tls.get());
+}
+
 }  // namespace
 
 // Ends a session: there is nobody to answer. Caught in run(), which logs the reason.
@@ -72,15 +77,16 @@ struct ClientGone {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
+  // The caller holds the context's lock.
   Session(SessionContext& context, asio::ip::tcp::socket socket)
       : context_(context),
         deadlines_(context.settings.deadlines),
-        stream_(beast::tcp_stream(std::move(socket)), context.tls) {
+        tls_(share(context.tls.current())),
+        stream_(beast::tcp_stream(std::move(socket)), tls_) {
     error_code ignored;
     const auto peer = tcp().socket().remote_endpoint(ignored);
     peer_ = ignored ? "a client" : peer.address().to_string() + ":" + std::to_string(peer.port());
     tcp().socket().set_option(asio::ip::tcp::no_delay(true), ignored);
-    const std::lock_guard lock(context_.mutex);
     context_.sessions.insert(this);
     is_draining_ = context_.is_draining;
   }
@@ -130,6 +136,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   SessionContext& context_;
   const Deadlines& deadlines_;
+  asio::ssl::context tls_;
   beast::ssl_stream<beast::tcp_stream> stream_;
   beast::flat_buffer buffer_;
   std::vector<std::byte> piece_;
@@ -140,13 +147,26 @@ class Session : public std::enable_shared_from_this<Session> {
 };
 
 void start_session(SessionContext& context, asio::ip::tcp::socket socket) {
-  std::make_shared<Session>(context, std::move(socket))->start();
+  std::shared_ptr<Session> session;
+  {
+    // Whoever gets the certificates of before a change is registered before renew_sessions().
+    const std::lock_guard lock(context.mutex);
+    session = std::make_shared<Session>(context, std::move(socket));
+  }
+  session->start();
+}
+
+void renew_sessions(SessionContext& context) {
+  const std::lock_guard lock(context.mutex);
+  for (Session* session : context.sessions) session->drain();
 }
 
 void drain_sessions(SessionContext& context) {
-  const std::lock_guard lock(context.mutex);
-  context.is_draining = true;
-  for (Session* session : context.sessions) session->drain();
+  {
+    const std::lock_guard lock(context.mutex);
+    context.is_draining = true;
+  }
+  renew_sessions(context);
 }
 
 Task<void> Session::run() {
@@ -168,19 +188,15 @@ Task<bool> Session::handshake() {
   co_await stream_.async_handshake(asio::ssl::stream_base::server,
                                    asio::redirect_error(asio::use_awaitable, error));
   if (error) {
-    const std::string certificate = certificate_problem(stream_.native_handle());
-    log_warning("TLS handshake with " + peer_ +
-                " failed: " + (certificate.empty() ? "" : certificate + ": ") + error.message());
+    const bool is_openssl = error.category() == asio::error::get_ssl_category();
+    const std::string problem = handshake_problem(
+        stream_.native_handle(), is_openssl ? static_cast<unsigned long>(error.value()) : 0);
+    log_warning("refused " + peer_ + ": " + (problem.empty() ? error.message() : problem));
     co_await let_alert_through();
     co_return false;
   }
-  const Result<std::string> name = client_name(stream_.native_handle());
-  if (name) {
-    caller_ = context_.api.caller(name.value());
-    peer_ = name.value() + " (" + peer_ + ")";
-  } else {
-    caller_ = name.error();
-  }
+  caller_ = context_.access.identify(stream_.native_handle());
+  if (caller_) peer_ = caller_.value().name + " (" + peer_ + ")";
   co_return true;
 }
 

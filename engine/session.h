@@ -6,7 +6,6 @@
 #define PREDICTOR_ENGINE_SESSION_H
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <memory>
@@ -14,8 +13,10 @@
 #include <set>
 #include <utility>  // Asio 1.74's awaitable.hpp needs it and does not include it
 
+#include "engine/access.h"
 #include "engine/api.h"
 #include "engine/settings.h"
+#include "engine/tls.h"
 
 namespace predictor::engine {
 
@@ -25,7 +26,8 @@ class Session;
 struct SessionContext {
   const Settings& settings;
   Api& api;
-  boost::asio::ssl::context& tls;
+  const ServerTls& tls;
+  const Access& access;
   boost::asio::thread_pool& blocking;
 
   // The sessions there are; each one registers itself for as long as it lives.
@@ -39,7 +41,10 @@ struct SessionContext {
 void start_session(SessionContext& context, boost::asio::ip::tcp::socket socket);
 
 // Asks every session to end: idle ones at once, the others after the request they are serving.
+// drain_sessions() means those to come as well; renew_sessions() makes clients that connect again
+// show their certificates to what ServerTls and Access have become.
 void drain_sessions(SessionContext& context);
+void renew_sessions(SessionContext& context);
 
 }  // namespace predictor::engine
 

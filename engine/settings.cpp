@@ -66,6 +66,27 @@ Apply boolean(bool Settings::*field) {
   };
 }
 
+template <class Value>
+struct Choice {
+  const char* text;
+  Value value;
+};
+
+template <class Value>
+Apply choice(Value Settings::*field, std::vector<Choice<Value>> choices) {
+  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
+    std::string allowed = "one of";
+    for (const Choice<Value>& one : choices) {
+      if (text == one.text) {
+        settings.*field = one.value;
+        return std::nullopt;
+      }
+      allowed += std::string(" ") + one.text;
+    }
+    return allowed;
+  };
+}
+
 struct Entry {
   SettingInfo info;
   Apply apply;
@@ -76,8 +97,19 @@ const std::vector<Entry>& table() {
       {{"listen", "address to listen on, HOST:PORT; port 0 takes a free one", false},
        text(&Settings::listen)},
       {{"data_dir", "directory for models, jobs and uploads", false}, text(&Settings::data_dir)},
-      {{"ca_dir", "directory with ca.crt, server.crt and server.key", false},
+      {{"ca_dir", "directory with ca.crt, server.crt, server.key and perhaps ca.crl", false},
        text(&Settings::ca_dir)},
+      {{"passphrase_command", "shell command that prints the passphrase of server.key", false},
+       text(&Settings::passphrase_command)},
+      {{"client_name", "name in a certificate that is the client: any (a single one), dns or uri",
+        false},
+       choice<NameKind>(
+           &Settings::client_name,
+           {{"any", NameKind::kAny}, {"dns", NameKind::kDns}, {"uri", NameKind::kUri}})},
+      {{"client_purpose",
+        "required: certificates must be made for clients; any: they may name no purpose", false},
+       choice<ClientPurpose>(&Settings::client_purpose, {{"required", ClientPurpose::kRequired},
+                                                         {"any", ClientPurpose::kAny}})},
       {{"port_file", "file to write HOST:PORT to once listening", false},
        text(&Settings::port_file)},
       {{"log_file", "file to log to instead of standard error", false}, text(&Settings::log_file)},

@@ -42,10 +42,19 @@ struct Deadlines {
   Duration drain = std::chrono::seconds(10);
 };
 
+// Which subject alternative names of a client's certificate can be its identity.
+enum class NameKind { kAny, kDns, kUri };
+
+// Whether a client's certificate must say that it is made for clients.
+enum class ClientPurpose { kRequired, kAny };
+
 struct Settings {
   std::string listen = "127.0.0.1:8443";
   std::filesystem::path data_dir;
   std::filesystem::path ca_dir;
+  std::string passphrase_command;  // prints the passphrase of server.key
+  NameKind client_name = NameKind::kAny;
+  ClientPurpose client_purpose = ClientPurpose::kRequired;
   std::filesystem::path port_file;
   std::string log_file;
   std::string log_level = "info";

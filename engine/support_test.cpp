@@ -90,9 +90,10 @@ TemporaryDirectory::~TemporaryDirectory() {
 
 Authority::Authority() {
   const std::string directory = directory_.path().string();
+  const std::string name = directory_.path().filename().string();  // no two are alike
   run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 10"
-      " -subj /CN=test-authority -keyout " +
-      directory + "/ca.key -out " + directory + "/ca.crt");
+      " -subj /CN=" +
+      name + " -keyout " + directory + "/ca.key -out " + directory + "/ca.crt");
   leaf("server", "serverAuth", "IP:127.0.0.1");
 }
 
@@ -102,7 +103,7 @@ std::string Authority::leaf(const std::string& name, const std::string& purpose,
   const std::string authority_path = (directory_.path() / "ca").string();
   if (fs::exists(path + ".crt")) return path;
   std::ofstream extensions(path + ".ext");
-  extensions << "extendedKeyUsage=" << purpose << "\n";
+  if (!purpose.empty()) extensions << "extendedKeyUsage=" << purpose << "\n";
   if (!names.empty()) extensions << "subjectAltName=" << names << "\n";
   extensions.close();
   run("openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=" + name +
@@ -118,6 +119,40 @@ std::string Authority::leaf(const std::string& name, const std::string& purpose,
   else
     run(for_days);
   return path;
+}
+
+std::string Authority::revocation_list(const std::vector<std::string>& names, bool ended) {
+  const fs::path index = directory_.path() / "index";
+  const std::string list = (directory_.path() / "list.crl").string();
+  const std::string serial = (directory_.path() / "serial").string();
+  std::ofstream entries(index);
+  for (const std::string& name : names) {
+    run("openssl x509 -noout -serial -in " + (directory_.path() / name).string() + ".crt >" +
+        serial + " && sed -i 's/.*=//' " + serial);
+    std::string digits = read_text(serial);
+    digits.pop_back();
+    entries << "R\t300101000000Z\t200101000000Z\t" << digits << "\tunknown\t/CN=" << name << "\n";
+  }
+  entries.close();
+  std::ofstream(directory_.path() / "list.conf")
+      << "[ca]\ndefault_ca = a\n[a]\ndefault_md = sha256\ndatabase = " << index.string() << "\n";
+  const std::string path = (directory_.path() / "ca").string();
+  run("openssl ca -gencrl -config " + (directory_.path() / "list.conf").string() + " -cert " +
+      path + ".crt -keyfile " + path + ".key -out " + list +
+      (ended ? " -crl_lastupdate 20200101000000Z -crl_nextupdate 20200102000000Z"
+             : " -crldays 100"));
+  return read_text(list);
+}
+
+void fill_ca_directory(const fs::path& directory) {
+  for (const char* file : {"ca.crt", "server.crt", "server.key"}) {
+    fs::copy_file(authority().server_directory() / file, directory / file);
+  }
+}
+
+std::string read_text(const fs::path& file) {
+  std::ifstream content(file);
+  return {std::istreambuf_iterator<char>(content), {}};
 }
 
 Authority& authority() {

@@ -39,11 +39,14 @@ class TemporaryDirectory {
 class Authority {
  public:
   Authority();
-  // Makes NAME.crt and NAME.key once; `purpose` is serverAuth or clientAuth, `names` as OpenSSL's
-  // subjectAltName (empty: none). Returns the path without its ending.
+  // Makes NAME.crt and NAME.key once; `purpose` is serverAuth, clientAuth or empty, `names` as
+  // OpenSSL's subjectAltName (empty: none). Returns the path without its ending.
   std::string leaf(const std::string& name, const std::string& purpose, const std::string& names,
                    const std::string& days = "10");
   std::string client(const std::string& name) { return leaf(name, "clientAuth", "DNS:" + name); }
+  // A revocation list with the certificates that leaf() made under these names; `ended` makes one
+  // whose time is over.
+  std::string revocation_list(const std::vector<std::string>& names, bool ended = false);
   std::string certificate() const { return (directory_.path() / "ca.crt").string(); }
   // ca.crt, server.crt, server.key
   const std::filesystem::path& server_directory() const { return directory_.path(); }
@@ -64,6 +67,10 @@ struct Reply {
   std::string error_code() const { return json()["error"]["code"]; }
 };
 
+// A CA directory of a server, with copies of what authority() has made; it may be changed.
+void fill_ca_directory(const std::filesystem::path& directory);
+std::string read_text(const std::filesystem::path& file);
+
 // One connection, blocking. Throws std::runtime_error for whatever goes wrong.
 class Client {
  public:
@@ -81,6 +88,7 @@ class Client {
   Reply receive();
   // Whether the other side ends the connection before it sends anything more.
   bool is_closed();
+  ssl_st* tls() { return tls_.get(); }
 
  private:
   bool receive_more();

@@ -1,29 +1,60 @@
-// tls.h - the server's side of trust: certificates, and who the client is.
+// tls.h - the server's side of trust: its certificate, who may sign clients', and who is revoked.
 //
-// Knows OpenSSL only, not the network. A CA directory holds ca.crt (who signs clients), server.crt
-// (our certificate, with its chain) and server.key.
+// Knows OpenSSL only, not the network. The CA directory holds ca.crt (one or more authorities that
+// sign clients), server.crt (our certificate, with its chain), server.key, and, if certificates
+// are to be revoked, ca.crl (a list from each authority).
 #ifndef PREDICTOR_ENGINE_TLS_H
 #define PREDICTOR_ENGINE_TLS_H
 
+#include <ctime>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "engine/error.h"
+#include "engine/settings.h"
 
 struct ssl_ctx_st;
 struct ssl_st;
 
 namespace predictor::engine {
 
-// TLS 1.2 or newer; a client certificate signed by the CA for client authentication is required.
-Failure configure_server_tls(ssl_ctx_st* context, const std::filesystem::path& ca_dir);
+// Something that ends by itself.
+struct Expiry {
+  std::string name;  // "certificate", "authority" or "revocation_list"
+  std::filesystem::path file;
+  std::time_t ends_at = 0;
 
-// The single DNS or URI name of the client's certificate (DNS names in lower case). A certificate
-// with none or with several is refused with a 403: which of them should count?
-Result<std::string> client_name(ssl_st* connection);
+  // Whole days that are left, rounded down; negative once it has ended.
+  long days_left(std::time_t now = std::time(nullptr)) const;
+};
 
-// Why the last handshake failed, as far as certificates are concerned; empty if they are not.
-std::string certificate_problem(ssl_st* connection);
+// What is about to end, in words with the next step; one line for each, nothing if all is well.
+std::vector<std::string> expiry_warnings(const std::vector<Expiry>& expiries,
+                                         std::time_t now = std::time(nullptr));
+
+// The certificates in use. Thread-safe; connections keep what they began with.
+class ServerTls {
+ public:
+  // Reads the files anew. If any of them is not as it should be, everything stays as it was.
+  Failure load(const Settings& settings);
+
+  // For a new connection.
+  std::shared_ptr<ssl_ctx_st> current() const;
+
+  std::vector<Expiry> expiries() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<ssl_ctx_st> context_;
+  std::vector<Expiry> expiries_;
+};
+
+// Why a handshake failed, and what to do: `library_error` is OpenSSL's number, 0 if it was not
+// OpenSSL that ended it.
+std::string handshake_problem(ssl_st* connection, unsigned long library_error);
 
 }  // namespace predictor::engine
 
