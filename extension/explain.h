@@ -46,15 +46,16 @@ extern const char *explain_option_value(ParseState *pstate, DefElem *option);
 extern void explain_option_repeated(ParseState *pstate, DefElem *option);
 
 /*
- * Loads the model if this backend has not yet, so that this is not part of the "Execution Time" of a
- * statement that is predicted while it is timed. Tells the user nothing: explain_predict() will.
+ * Maps the model if this backend has not yet, and waits for one that is about to be published, so that
+ * neither is part of the "Execution Time" of a statement that is predicted while it is timed. Tells
+ * the user nothing: explain_predict() will.
  */
 extern void explain_load_model(const ExplainRequest *request);
 
 /*
- * Predicts a plan after standard_ExecutorStart. Reads tables, needs a snapshot. If there is no
- * answer, returns NULL and tells the user why: a NOTICE, or a WARNING if a model was named. EXPLAIN
- * goes on without; only predictor.predict() makes an error of it.
+ * Predicts a plan after standard_ExecutorStart. If there is no answer, returns NULL and tells the
+ * user why: a NOTICE, or a WARNING if a model was named. EXPLAIN goes on without; only
+ * predictor.predict() makes an error of it.
  */
 extern Answer *explain_predict(ExplainRequest *request, QueryDesc *queryDesc);
 

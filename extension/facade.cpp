@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <span>
 #include <string_view>
 
 #include "plan/codec.h"
@@ -103,19 +104,48 @@ bool predictor_sha256(const void* data, size_t size, uint8_t* digest) noexcept {
   return EVP_Digest(data, size, digest, &length, EVP_sha256(), nullptr) == 1 && length == 32;
 }
 
-PredictorModel* predictor_model_open(const void* bytes, size_t size, char* error,
-                                     size_t error_size) noexcept {
+namespace {
+
+// `open` is one of the ways to open a Model.
+template <typename Open>
+PredictorModel* open_model(Open open, char* error, size_t error_size) noexcept {
   std::unique_ptr<PredictorModel> handle(new (std::nothrow) PredictorModel);
   if (!handle) {
     std::snprintf(error, error_size, "out of memory");
     return nullptr;
   }
-  auto status = handle->model.open({static_cast<const std::byte*>(bytes), size}, predictor_sha256);
+  predictor::BundleStatus status = open(handle->model);
   if (status != predictor::BundleStatus::kOk) {
     std::snprintf(error, error_size, "%s", predictor::bundle_status_text(status));
     return nullptr;
   }
   return handle.release();
+}
+
+std::span<const std::byte> bytes_of(const void* bytes, size_t size) {
+  return {static_cast<const std::byte*>(bytes), size};
+}
+
+}  // namespace
+
+PredictorModel* predictor_model_open(const void* bytes, size_t size, char* error,
+                                     size_t error_size) noexcept {
+  return open_model(
+      [&](predictor::Model& model) { return model.open(bytes_of(bytes, size), predictor_sha256); },
+      error, error_size);
+}
+
+PredictorModel* predictor_model_attach(const void* bytes, size_t size, char* error,
+                                       size_t error_size) noexcept {
+  return open_model(
+      [&](predictor::Model& model) {
+        return predictor::open_without_canary(model, bytes_of(bytes, size));
+      },
+      error, error_size);
+}
+
+uint64_t predictor_model_key_id(const PredictorModel* model) noexcept {
+  return model->model.calibration().key_id;
 }
 
 void predictor_model_close(PredictorModel* model) noexcept { delete model; }

@@ -86,6 +86,11 @@ typedef struct PredictorModel PredictorModel;
  */
 extern PredictorModel *predictor_model_open(const void *bytes, size_t size,
 											char *error, size_t error_size) PREDICTOR_NOEXCEPT;
+/* The same for bytes that were verified before: reads neither checksum nor canary. */
+extern PredictorModel *predictor_model_attach(const void *bytes, size_t size,
+											  char *error, size_t error_size) PREDICTOR_NOEXCEPT;
+/* Which key the constants were hashed with that the model knows; 0: it knows none. */
+extern uint64_t predictor_model_key_id(const PredictorModel *model) PREDICTOR_NOEXCEPT;
 extern void predictor_model_close(PredictorModel *model) PREDICTOR_NOEXCEPT;
 extern size_t predictor_model_workspace(const PredictorModel *model, int node_count) PREDICTOR_NOEXCEPT;
 extern void predictor_model_predict(const PredictorModel *model, const PredictorRecord *record,

@@ -1,22 +1,30 @@
 /*
- * functions.c - the small SQL functions: counters, flush, announce, operator names.
+ * functions.c - the small SQL functions: counters, flush, announcing changes, what is served, operator names.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/tuplestore.h"
 
 #include "extension/capture.h"
 #include "extension/compat.h"
+#include "extension/directory.h"
 #include "extension/facade.h"
+#include "extension/serve.h"
 #include "extension/shared.h"
 
 PG_FUNCTION_INFO_V1(predictor_announce);
+PG_FUNCTION_INFO_V1(predictor_models_changed);
+PG_FUNCTION_INFO_V1(predictor_serving);
 PG_FUNCTION_INFO_V1(predictor_counters);
 PG_FUNCTION_INFO_V1(predictor_flush);
 PG_FUNCTION_INFO_V1(predictor_operator_name_sql);
@@ -96,6 +104,16 @@ predictor_flush(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
+static char *
+hex_of(const uint8 *bytes, int count)
+{
+	char	   *text = palloc(count * 2 + 1);
+
+	for (int i = 0; i < count; i++)
+		snprintf(text + i * 2, 3, "%02x", bytes[i]);
+	return text;
+}
+
 /* Set between a call of announce() and the end of its transaction. */
 static bool announce_at_commit = false;
 
@@ -109,18 +127,83 @@ at_transaction_end(XactEvent event, void *arg)
 	announce_at_commit = false;
 }
 
-Datum
-predictor_announce(PG_FUNCTION_ARGS)
+static void
+announce_when_committed(void)
 {
 	static bool registered = false;
 
 	if (shared == NULL)
-		PG_RETURN_VOID();
+		return;
 	if (!registered)
 		RegisterXactCallback(at_transaction_end, NULL);
 	registered = true;
 	announce_at_commit = true;
+}
+
+Datum
+predictor_announce(PG_FUNCTION_ARGS)
+{
+	announce_when_committed();
 	PG_RETURN_VOID();
+}
+
+/*
+ * Statement trigger of predictor.model and predictor.model_version. The invalidations go into the
+ * commit record and so reach standbys; our own launcher is told at commit.
+ */
+Datum
+predictor_models_changed(PG_FUNCTION_ARGS)
+{
+	Relation	relation;
+	Oid			model;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("predictor.models_changed() must be called as a trigger")));
+	relation = ((TriggerData *) fcinfo->context)->tg_relation;
+	model = get_relname_relid("model", RelationGetNamespace(relation));
+	if (OidIsValid(model))
+	{
+		CacheInvalidateRelcacheByRelid(model);
+		CacheInvalidateRelcacheByRelid(SERVE_SHARED_RELATION);
+	}
+	announce_when_committed();
+	PG_RETURN_POINTER(NULL);
+}
+
+/* The models of the current database as the directory has them. */
+Datum
+predictor_serving(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	shared_require();
+	begin_set_result(fcinfo);
+	for (int i = 0; i < PREDICTOR_MAX_MODELS; i++)
+	{
+		ServedEntry entry;
+		Datum		values[8];
+		bool		nulls[8] = {false};
+		bool		answers;
+
+		if (!directory_read(i, &entry) || entry.database != MyDatabaseId)
+			continue;
+		answers = entry.version != NO_VERSION;
+		values[0] = NameGetDatum(&entry.name);
+		values[1] = Int32GetDatum(entry.version);
+		values[2] = Int64GetDatum((int64) entry.file);
+		values[3] = Int64GetDatum((int64) entry.size);
+		values[4] = CStringGetTextDatum(answers ? hex_of(entry.sha256, sizeof(entry.sha256)) : "");
+		values[5] = TimestampTzGetDatum(entry.published_at);
+		nulls[1] = nulls[2] = nulls[3] = nulls[4] = nulls[5] = !answers;
+		values[6] = Int32GetDatum(entry.active_version);
+		nulls[6] = entry.active_version == NO_VERSION;
+		values[7] = CStringGetTextDatum(entry.problem);
+		nulls[7] = entry.problem[0] == '\0';
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }
 
 Datum

@@ -161,6 +161,15 @@ CREATE TABLE predictor.model_version (
 );
 ALTER TABLE predictor.model_version ALTER COLUMN bundle SET STORAGE EXTERNAL;
 
+/* Makes changes of models reach whoever predicts, at commit and at its replay (worker/publisher.c). */
+CREATE FUNCTION predictor.models_changed() RETURNS trigger
+LANGUAGE C SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'predictor_models_changed';
+
+CREATE TRIGGER models_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON predictor.model
+	FOR EACH STATEMENT EXECUTE FUNCTION predictor.models_changed();
+CREATE TRIGGER models_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON predictor.model_version
+	FOR EACH STATEMENT EXECUTE FUNCTION predictor.models_changed();
+
 CREATE TABLE predictor.training_job (
 	job uuid PRIMARY KEY,
 	model uuid NOT NULL,
@@ -472,6 +481,12 @@ COMMENT ON FUNCTION predictor.aggregates() IS
 CREATE FUNCTION predictor.forget_aggregates() RETURNS void
 LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'predictor_forget_aggregates';
 
+CREATE FUNCTION predictor.serving_models(
+	OUT model name, OUT version integer, OUT generation bigint, OUT bytes bigint, OUT sha256 text,
+	OUT published_at timestamptz, OUT active_version integer, OUT problem text)
+RETURNS SETOF record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_serving';
+
 CREATE FUNCTION predictor.engine_state(
 	OUT url text, OUT embedded boolean, OUT state text, OUT pid integer, OUT error text)
 RETURNS record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_engine_state';
@@ -543,6 +558,8 @@ CREATE VIEW predictor.plan_nodes AS
 	FROM predictor.execution e JOIN predictor.plan p USING (signature),
 		pg_catalog.generate_subscripts(p.operator, 1) AS n (i);
 
+CREATE VIEW predictor.serving AS SELECT * FROM predictor.serving_models();
+
 CREATE VIEW predictor.stat AS SELECT * FROM predictor.counters();
 
 CREATE VIEW predictor.engine AS SELECT * FROM predictor.engine_state();
@@ -556,6 +573,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA predictor FROM PUBLIC;
 GRANT USAGE ON SCHEMA predictor TO pg_monitor;
 GRANT SELECT ON predictor.models, predictor.model_versions, predictor.training_jobs,
 	predictor.executions, predictor.plans, predictor.plan_nodes, predictor.plan_statistics,
-	predictor.stat, predictor.engine TO pg_monitor;
+	predictor.serving, predictor.stat, predictor.engine TO pg_monitor;
 GRANT EXECUTE ON FUNCTION predictor.training_progress(), predictor.counters(), predictor.aggregates(),
+	predictor.serving_models(),
 	predictor.engine_state(), predictor.operator_name(smallint) TO pg_monitor;

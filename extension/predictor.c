@@ -17,6 +17,7 @@
 
 #include "extension/capture.h"
 #include "extension/explain.h"
+#include "extension/serve.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
 #include "worker/worker.h"
@@ -38,5 +39,6 @@ _PG_init(void)
 		return;
 	capture_init();
 	explain_init();
+	serve_init();
 	launcher_register();
 }

@@ -1,229 +1,317 @@
 /*
- * serve.c - see serve.h. Reads predictor.model and predictor.model_version directly, not through
- * SQL: what a model says about a statement needs no right but those of the statement itself.
+ * serve.c - see serve.h.
+ *
+ * A backend maps the file of each model that it uses, read-only, and keeps the mapping until it finds
+ * that another file has taken its place. The bytes were verified by the publisher; here they are only
+ * laid out. Nothing in this file but serve_model()'s messages and its wait may raise.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/table.h"
-#include "catalog/dependency.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "commands/extension.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
-#include "utils/uuid.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "extension/compat.h"
+#include "extension/directory.h"
 #include "extension/serve.h"
 #include "extension/settings.h"
 
-/* Columns of the tables as predictor--1.0.sql makes them. */
-enum
-{
-	MODEL_NAME = 1,
-	MODEL_UUID = 2,
-	MODEL_ACTIVE_VERSION = 5,
-	VERSION_MODEL = 1,
-	VERSION_NUMBER = 2,
-	VERSION_BUNDLE = 15
-};
+#define PUBLICATION_TIMEOUT_MS 5000
+#define WAIT_MS 10
 
-#define SCHEMA_NAME "predictor"
+DEFINE_WAIT_EVENT(wait_event_publication, "PredictorPublication")
 
-/* A bundle that this backend holds; one for each model that it used, the newest version. */
-typedef struct CacheEntry
+/* A bundle that this backend has mapped; at most one for each model. */
+typedef struct Mapping
 {
-	struct CacheEntry *next;
+	struct Mapping *next;
 	pg_uuid_t	uuid;
-	MemoryContext context;		/* owns this entry and the bundle's bytes */
+	uint64		file;
+	Size		size;
+	void	   *bytes;
 	ServedModel served;
-} CacheEntry;
+} Mapping;
 
-static CacheEntry *cache = NULL;
-
-typedef struct ModelRow
-{
-	NameData	name;
-	pg_uuid_t	uuid;
-	int			active_version; /* -1: none */
-	int			matches;		/* rows that fit */
-} ModelRow;
-
-/*
- * Opens a table of the extension. Anyone may make a relation of such a name where the extension is
- * not installed: only a table that belongs to it is ours to read.
- */
-static Relation
-open_table(const char *name)
-{
-	Oid			extension = get_extension_oid("predictor", true);
-	Oid			schema = OidIsValid(extension) ? get_namespace_oid(SCHEMA_NAME, true) : InvalidOid;
-	Oid			table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	if (!OidIsValid(table) || get_rel_relkind(table) != RELKIND_RELATION ||
-		getExtensionOfObject(RelationRelationId, table) != extension)
-		return NULL;
-	return table_open(table, AccessShareLock);
-}
-
-/* Finds the named model, or counts them all and returns the last if `name` is NULL. */
-static bool
-read_model(const char *name, ModelRow *row)
-{
-	Relation	table = open_table("model");
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	memset(row, 0, sizeof(*row));
-	if (table == NULL)
-		return false;
-	scan = systable_beginscan(table, InvalidOid, false, GetActiveSnapshot(), 0, NULL);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool		isnull;
-		Name		found = DatumGetName(heap_getattr(tuple, MODEL_NAME, table->rd_att, &isnull));
-		Datum		version;
-
-		if (name != NULL && strcmp(NameStr(*found), name) != 0)
-			continue;
-		row->name = *found;
-		row->uuid = *DatumGetUUIDP(heap_getattr(tuple, MODEL_UUID, table->rd_att, &isnull));
-		version = heap_getattr(tuple, MODEL_ACTIVE_VERSION, table->rd_att, &isnull);
-		row->active_version = isnull ? -1 : DatumGetInt32(version);
-		row->matches++;
-	}
-	systable_endscan(scan);
-	table_close(table, AccessShareLock);
-	return true;
-}
-
-/* The bundle's bytes in `context`, aligned to 8; NULL if the version is not there. */
-static char *
-read_bundle(const pg_uuid_t *uuid, int version, MemoryContext context, Size *size)
-{
-	Relation	table = open_table("model_version");
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	char	   *bytes = NULL;
-
-	if (table == NULL)
-		return NULL;
-	scan = systable_beginscan(table, InvalidOid, false, GetActiveSnapshot(), 0, NULL);
-	while (bytes == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool		isnull;
-		Datum		stored;
-		bytea	   *bundle;
-
-		if (DatumGetInt32(heap_getattr(tuple, VERSION_NUMBER, table->rd_att, &isnull)) != version ||
-			memcmp(DatumGetUUIDP(heap_getattr(tuple, VERSION_MODEL, table->rd_att, &isnull)),
-				   uuid, sizeof(pg_uuid_t)) != 0)
-			continue;
-		stored = heap_getattr(tuple, VERSION_BUNDLE, table->rd_att, &isnull);
-		bundle = DatumGetByteaPP(stored);
-		*size = VARSIZE_ANY_EXHDR(bundle);
-		bytes = MemoryContextAlloc(context, Max(*size, 1));
-		memcpy(bytes, VARDATA_ANY(bundle), *size);
-		if ((Pointer) bundle != DatumGetPointer(stored))
-			pfree(bundle);
-	}
-	systable_endscan(scan);
-	table_close(table, AccessShareLock);
-	return bytes;
-}
+static Mapping *mappings = NULL;
 
 static void
-forget(CacheEntry *entry)
+unmap(Mapping *mapping)
 {
-	CacheEntry **link = &cache;
+	Mapping   **link = &mappings;
 
-	while (*link != NULL && *link != entry)
+	while (*link != NULL && *link != mapping)
 		link = &(*link)->next;
 	if (*link != NULL)
-		*link = entry->next;
-	predictor_model_close(entry->served.model);
-	MemoryContextDelete(entry->context);
+		*link = mapping->next;
+	predictor_model_close(mapping->served.model);
+	munmap(mapping->bytes, mapping->size);
+	pfree(mapping);
 }
 
-static CacheEntry *
-load(const ModelRow *row, const char **problem)
+/* Maps the file; NULL with errno if it cannot be had. */
+static void *
+map_file(const ServedEntry *entry)
 {
-	/* becomes permanent at the end, so that an error on the way leaves nothing behind */
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "predictor bundle",
-												  ALLOCSET_SMALL_SIZES);
-	CacheEntry *entry = MemoryContextAllocZero(context, sizeof(CacheEntry));
-	char		error[128];
-	Size		size = 0;
-	char	   *bytes;
+	char		path[MAXPGPATH];
+	struct stat status;
+	void	   *bytes = MAP_FAILED;
+	int			fd;
 
-	entry->context = context;
-	entry->uuid = row->uuid;
-	entry->served.name = row->name;
-	entry->served.version = row->active_version;
-	bytes = read_bundle(&row->uuid, row->active_version, context, &size);
-	if (bytes != NULL)
-		entry->served.model = predictor_model_open(bytes, size, error, sizeof(error));
-	if (entry->served.model == NULL)
+	directory_path(entry->database, entry->file, path);
+	fd = BasicOpenFile(path, O_RDONLY | PG_BINARY);
+	if (fd < 0)
+		return NULL;
+	errno = EIO;
+	if (fstat(fd, &status) == 0 && status.st_size == (off_t) entry->size)
+		bytes = mmap(NULL, entry->size, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+/* Maps what the directory says; NULL with a text in `error`, empty if the file has just been replaced. */
+static Mapping *
+map(const ServedEntry *entry, char *error, size_t error_size)
+{
+	void	   *bytes = map_file(entry);
+	Mapping    *mapping;
+
+	error[0] = '\0';
+	if (bytes == NULL)
 	{
-		*problem = psprintf("version %d of model \"%s\" cannot be used: %s", row->active_version,
-							NameStr(row->name), bytes == NULL ? "its bundle is missing" : error);
-		MemoryContextDelete(context);
+		if (errno != ENOENT)
+			snprintf(error, error_size, "its file cannot be mapped: %s", strerror(errno));
 		return NULL;
 	}
-	MemoryContextSetParent(context, TopMemoryContext);
-	entry->next = cache;
-	cache = entry;
-	return entry;
+	mapping = MemoryContextAllocExtended(TopMemoryContext, sizeof(Mapping),
+										 MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
+	if (mapping == NULL)
+		strlcpy(error, "out of memory", error_size);
+	else
+		mapping->served.model = predictor_model_attach(bytes, entry->size, error, error_size);
+	if (mapping == NULL || mapping->served.model == NULL)
+	{
+		munmap(bytes, entry->size);
+		if (mapping != NULL)
+			pfree(mapping);
+		return NULL;
+	}
+	mapping->uuid = entry->uuid;
+	mapping->file = entry->file;
+	mapping->size = entry->size;
+	mapping->bytes = bytes;
+	mapping->next = mappings;
+	mappings = mapping;
+	return mapping;
 }
 
-/* Finds the row that `name` or the settings mean; false with a problem if there is none. */
-static bool
-choose_model(const char *name, ModelRow *row, const char **problem, const char **hint)
+/* The mapping of the entry's file, made if need be; the one of an older file goes. */
+static Mapping *
+mapping_of(const ServedEntry *entry, char *error, size_t error_size)
 {
-	bool		named = name != NULL && name[0] != '\0';
+	Mapping    *older = mappings;
+	Mapping    *mapping;
 
-	if (!named && predictor_default_model != NULL && predictor_default_model[0] != '\0')
+	while (older != NULL && memcmp(&older->uuid, &entry->uuid, sizeof(pg_uuid_t)) != 0)
+		older = older->next;
+	if (older != NULL && older->file == entry->file)
+		mapping = older;
+	else
 	{
-		name = predictor_default_model;
-		named = true;
+		mapping = map(entry, error, error_size);
+		if (mapping == NULL)
+			return NULL;
+		if (older != NULL)
+			unmap(older);
 	}
-	if (!read_model(named ? name : NULL, row))
+	mapping->served.name = entry->name;
+	mapping->served.version = entry->version;
+	mapping->served.generation = entry->file;
+	mapping->served.trained_at = entry->trained_at;
+	return mapping;
+}
+
+/* Mappings of models that are gone, or that do not answer any more, go. */
+static void
+sweep(void)
+{
+	Mapping    *next;
+
+	for (Mapping *mapping = mappings; mapping != NULL; mapping = next)
+	{
+		ServedEntry entry;
+
+		next = mapping->next;
+		if (!directory_find_uuid(MyDatabaseId, &mapping->uuid, &entry) ||
+			entry.version == NO_VERSION)
+			unmap(mapping);
+	}
+}
+
+/* Predictor's part in processing invalidations: a change of predictor.model asks for a publisher. */
+static void
+relation_invalidated(Datum arg, Oid relid)
+{
+	if (shared == NULL)
+		return;
+	if (OidIsValid(MyDatabaseId))
+		shared_relation_invalidated(relid);
+	else if (!OidIsValid(relid) || relid == SERVE_SHARED_RELATION)
+		shared_models_invalidated();
+}
+
+void
+serve_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+}
+
+/* A database that nobody has looked at yet has no key: constants then hash to nothing known. */
+static void
+set_key(ServedModel *served, bool conditional)
+{
+	if (!shared_database_key(&served->key, conditional))
+		memset(&served->key, 0, sizeof(HashKey));
+}
+
+const ServedModel *
+serve_ready_model(void)
+{
+	static uint64 seen = 0;		/* the directory when we last looked */
+	static char seen_name[NAMEDATALEN];
+	static Mapping *found = NULL;
+	const char *name = predictor_default_model != NULL ? predictor_default_model : "";
+	uint64		generation = directory_generation();
+	ServedEntry entry;
+	char		error[128];
+
+	if (generation != seen || strcmp(name, seen_name) != 0)
+	{
+		switch (directory_find(name, true, &entry))
+		{
+			case DIRECTORY_BUSY:
+				return NULL;
+			case DIRECTORY_FOUND:
+				found = entry.version == NO_VERSION ? NULL :
+					mapping_of(&entry, error, sizeof(error));
+				if (found == NULL && entry.version != NO_VERSION && error[0] == '\0')
+				{
+					seen = 0;	/* replaced just now: look again next time */
+					return NULL;
+				}
+				break;
+			default:
+				found = NULL;
+		}
+		seen = generation;
+		strlcpy(seen_name, name, sizeof(seen_name));
+	}
+	if (found == NULL)
+	{
+		/* somebody has to ask for a look at a database that nobody knows */
+		HashKey		key;
+
+		(void) shared_database_key(&key, true);
+		return NULL;
+	}
+	set_key(&found->served, true);
+	return &found->served;
+}
+
+/* ---- for EXPLAIN and predict() ---- */
+
+/*
+ * Waits until what was committed before is published, so that who trains or activates and then asks
+ * gets the new version; but not for ever, and not twice for the same change.
+ */
+static void
+await_publication(void)
+{
+	static uint32 given_up = 0;
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PUBLICATION_TIMEOUT_MS);
+	uint32		ticket;
+
+	if (!shared_publication_pending(&ticket) || ticket == given_up)
+		return;
+	while (!shared_is_published(ticket))
+	{
+		if (GetCurrentTimestamp() >= deadline)
+		{
+			given_up = ticket;
+			return;
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, WAIT_MS,
+						 wait_event_publication());
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Finds the entry that `name` or the settings mean; false with a problem if there is none. */
+static bool
+choose_model(const char *name, ServedEntry *entry, const char **problem, const char **hint)
+{
+	if ((name == NULL || name[0] == '\0') && predictor_default_model != NULL)
+		name = predictor_default_model;
+	switch (directory_find(name, false, entry))
+	{
+		case DIRECTORY_FOUND:
+			return true;
+		case DIRECTORY_SEVERAL:
+			*problem = "there are several models in this database and none was named";
+			*hint = "Name one, or set predictor.default_model.";
+			return false;
+		default:
+			break;
+	}
+	if (!OidIsValid(get_extension_oid("predictor", true)))
 	{
 		*problem = "extension \"predictor\" is not installed in this database";
 		*hint = "Run CREATE EXTENSION predictor.";
-		return false;
 	}
-	if (row->matches == 1)
-		return true;
-	if (named)
+	else if (name != NULL && name[0] != '\0')
 	{
 		*problem = psprintf("model \"%s\" does not exist", name);
 		*hint = "predictor.models lists the models of this database; "
 			"predictor.create_model() makes one.";
 	}
-	else if (row->matches == 0)
+	else
 	{
 		*problem = "there is no model in this database";
 		*hint = "Make one with predictor.create_model() and train it with predictor.train().";
 	}
-	else
-	{
-		*problem = "there are several models in this database and none was named";
-		*hint = "Name one, or set predictor.default_model.";
-	}
 	return false;
+}
+
+/* Why the model has no answer although it is there. */
+static void
+explain_silence(const ServedEntry *entry, const char *error, const char **problem, const char **hint)
+{
+	if (entry->active_version == NO_VERSION)
+	{
+		*problem = psprintf("model \"%s\" has not been trained", NameStr(entry->name));
+		*hint = "Train it with predictor.train().";
+		return;
+	}
+	*problem = psprintf("version %d of model \"%s\" cannot be used: %s", entry->active_version,
+						NameStr(entry->name), entry->version == NO_VERSION ? entry->problem : error);
+	*hint = "Activate another version with predictor.activate(), or train the model again.";
 }
 
 const ServedModel *
 serve_model(const char *name, const char **problem, const char **hint)
 {
-	ModelRow	row;
-	CacheEntry *entry;
+	ServedEntry entry;
+	Mapping    *mapping = NULL;
+	char		error[128] = "";
 
 	*problem = NULL;
 	*hint = NULL;
@@ -233,33 +321,24 @@ serve_model(const char *name, const char **problem, const char **hint)
 		*hint = "Put shared_preload_libraries = 'predictor' into postgresql.conf and restart.";
 		return NULL;
 	}
-	if (!choose_model(name, &row, problem, hint))
-		return NULL;
-	if (row.active_version < 0)
+	await_publication();
+	sweep();
+	/* A file that was replaced between looking and mapping is worth another look, but not for ever. */
+	for (int tries = 0; mapping == NULL && error[0] == '\0' && tries < 10; tries++)
 	{
-		*problem = psprintf("model \"%s\" has not been trained", NameStr(row.name));
-		*hint = "Train it with predictor.train().";
-		return NULL;
-	}
-	for (entry = cache; entry != NULL; entry = entry->next)
-		if (memcmp(&entry->uuid, &row.uuid, sizeof(pg_uuid_t)) == 0)
+		if (!choose_model(name, &entry, problem, hint))
+			return NULL;
+		if (entry.version == NO_VERSION)
 			break;
-	if (entry != NULL && entry->served.version != row.active_version)
-	{
-		forget(entry);
-		entry = NULL;
+		mapping = mapping_of(&entry, error, sizeof(error));
 	}
-	if (entry == NULL)
-		entry = load(&row, problem);
-	if (entry == NULL)
+	if (mapping == NULL)
 	{
-		*hint = "Activate another version with predictor.activate(), or train the model again.";
+		explain_silence(&entry, error[0] != '\0' ? error : "its file is missing", problem, hint);
 		return NULL;
 	}
-	/* a database that nobody has looked at yet has no key: constants then hash to nothing known */
-	if (!shared_database_key(&entry->served.key, false))
-		memset(&entry->served.key, 0, sizeof(HashKey));
-	return &entry->served;
+	set_key(&mapping->served, false);
+	return &mapping->served;
 }
 
 Answer *
@@ -290,6 +369,7 @@ serve_predict(const ServedModel *model, QueryDesc *queryDesc, MemoryContext cont
 	}
 	answer->model = model->name;
 	answer->version = model->version;
+	answer->trained_at = model->trained_at;
 	answer->node_count = count;
 	answer->extract = extract;
 	answer->nodes = (PredictorNodePrediction *) ((char *) answer + MAXALIGN(sizeof(Answer)));

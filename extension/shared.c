@@ -8,6 +8,7 @@
 #include "storage/shmem.h"
 
 #include "extension/aggregates.h"
+#include "extension/directory.h"
 #include "extension/ring.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
@@ -20,6 +21,7 @@ static shmem_request_hook_type previous_request_hook = NULL;
 #endif
 
 #define TRANCHE_NAME "predictor"
+#define MAX_PUBLISHER_FAILURES 5
 
 static void
 request_memory(void)
@@ -31,7 +33,8 @@ request_memory(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)));
 	RequestAddinShmemSpace(ring_shmem_size());
 	RequestAddinShmemSpace(aggregates_shmem_size());
-	RequestNamedLWLockTranche(TRANCHE_NAME, 1 + RING_PARTITIONS + AGGREGATE_PARTITIONS);
+	RequestAddinShmemSpace(directory_shmem_size());
+	RequestNamedLWLockTranche(TRANCHE_NAME, 2 + RING_PARTITIONS + AGGREGATE_PARTITIONS);
 }
 
 static void
@@ -59,8 +62,9 @@ startup(void)
 		pg_atomic_init_u64(&state->flush_requested, 0);
 		pg_atomic_init_u64(&state->flush_done, 0);
 	}
-	ring_shmem_init(GetNamedLWLockTranche(TRANCHE_NAME) + 1);
-	aggregates_shmem_init(GetNamedLWLockTranche(TRANCHE_NAME) + 1 + RING_PARTITIONS);
+	directory_shmem_init(&GetNamedLWLockTranche(TRANCHE_NAME)[1].lock);
+	ring_shmem_init(GetNamedLWLockTranche(TRANCHE_NAME) + 2);
+	aggregates_shmem_init(GetNamedLWLockTranche(TRANCHE_NAME) + 2 + RING_PARTITIONS);
 	LWLockRelease(AddinShmemInitLock);
 	shared = state;
 }
@@ -144,6 +148,8 @@ add_database(Oid database)
 	memset(entry, 0, sizeof(*entry));
 	entry->oid = database;
 	entry->state = DATABASE_UNKNOWN;
+	pg_atomic_init_u32(&entry->wanted, 1);
+	pg_atomic_init_u32(&entry->published, 0);
 	pg_atomic_fetch_add_u32(&shared->directory_generation, 1);
 	return entry;
 }
@@ -218,8 +224,133 @@ set_database(Oid database, DatabaseState state, const HashKey *key)
 void
 shared_announce_database(void)
 {
-	set_database(MyDatabaseId, DATABASE_UNKNOWN, NULL);
+	DatabaseEntry *entry;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId);
+	if (entry == NULL)
+		entry = add_database(MyDatabaseId);
+	else
+		pg_atomic_fetch_add_u32(&entry->wanted, 1);
+	LWLockRelease(shared->lock);
 	shared_wake_launcher();
+}
+
+void
+shared_relation_invalidated(Oid relid)
+{
+	static int	at = 0;			/* where the entry was last time */
+	DatabaseEntry *entry = &shared->databases[at];
+
+	if (entry->oid != MyDatabaseId)
+	{
+		for (at = 0; at < PREDICTOR_MAX_DATABASES; at++)
+			if (shared->databases[at].oid == MyDatabaseId)
+				break;
+		if (at == PREDICTOR_MAX_DATABASES)
+		{
+			at = 0;
+			return;				/* nobody has asked for this database's models yet */
+		}
+		entry = &shared->databases[at];
+	}
+	/* An entry that changes hands just now gets a look too many, which does no harm. */
+	if (!OidIsValid(entry->model_table) || (OidIsValid(relid) && relid != entry->model_table))
+		return;
+	pg_atomic_fetch_add_u32(&entry->wanted, 1);
+	shared_wake_launcher();
+}
+
+void
+shared_models_invalidated(void)
+{
+	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
+		if (OidIsValid(shared->databases[i].model_table))
+			pg_atomic_fetch_add_u32(&shared->databases[i].wanted, 1);
+}
+
+bool
+shared_publication_pending(uint32 *ticket)
+{
+	DatabaseEntry *entry;
+	bool		pending;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId);
+	if (entry == NULL)
+		entry = add_database(MyDatabaseId);
+	*ticket = pg_atomic_read_u32(&entry->wanted);
+	pending = pg_atomic_read_u32(&entry->published) != *ticket;
+	LWLockRelease(shared->lock);
+	if (pending)
+		shared_wake_launcher();
+	return pending;
+}
+
+bool
+shared_is_published(uint32 ticket)
+{
+	DatabaseEntry *entry;
+	bool		published;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	entry = find_database(MyDatabaseId);
+	published = entry == NULL ||
+		(int32) (pg_atomic_read_u32(&entry->published) - ticket) >= 0;
+	LWLockRelease(shared->lock);
+	return published;
+}
+
+bool
+shared_next_publication(int *at, Oid *database, uint32 *ticket)
+{
+	bool		found = false;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 1; i <= PREDICTOR_MAX_DATABASES && !found; i++)
+	{
+		int			place = (*at + i) % PREDICTOR_MAX_DATABASES;
+		DatabaseEntry *entry = &shared->databases[place];
+
+		if (entry->state == DATABASE_FREE ||
+			pg_atomic_read_u32(&entry->wanted) == pg_atomic_read_u32(&entry->published))
+			continue;
+		found = true;
+		*at = place;
+		*database = entry->oid;
+		*ticket = pg_atomic_read_u32(&entry->wanted);
+	}
+	LWLockRelease(shared->lock);
+	return found;
+}
+
+void
+shared_publication_ended(Oid database, uint32 ticket, bool done)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = find_database(database);
+	if (entry != NULL)
+	{
+		entry->failures = done ? 0 : entry->failures + 1;
+		/* What fails again and again is left alone until something changes. */
+		if (done || entry->failures >= MAX_PUBLISHER_FAILURES)
+			pg_atomic_write_u32(&entry->published, ticket);
+	}
+	LWLockRelease(shared->lock);
+}
+
+void
+shared_set_model_table(Oid database, Oid model_table)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = find_database(database);
+	if (entry != NULL)
+		entry->model_table = model_table;
+	LWLockRelease(shared->lock);
 }
 
 void

@@ -8,6 +8,7 @@
  *    I/O, waiting, allocating, or reading catalogs.
  *  - counters are atomics and need no lock. Each process counts in one of COUNTER_SHARDS places, so
  *    that busy backends do not fight for one cache line; a counter's value is the sum.
+ *  - the publication tickets of a database are atomics.
  *  - Nothing process-local is stored here. launcher_latch points into the array of PGPROCs, which
  *    is the same in every process; setting a latch that meanwhile has another owner only wakes it.
  */
@@ -42,12 +43,21 @@ typedef struct HashKey
 	uint64		id;				/* which key this is; 0: none */
 } HashKey;
 
+/*
+ * Publication tickets: whoever knows that the database's key or models may have changed raises
+ * `wanted`; a publisher (worker/publisher.c) that began to look after that raises `published` to it.
+ * So `published` behind `wanted` means that what is published may be old.
+ */
 typedef struct DatabaseEntry
 {
 	Oid			oid;
 	DatabaseState state;
 	HashKey		key;
 	TimestampTz looked_at;		/* when a worker last looked */
+	Oid			model_table;	/* predictor.model, whose invalidation announces a change */
+	pg_atomic_uint32 wanted;
+	pg_atomic_uint32 published;
+	int			failures;		/* of publishers in a row; the launcher's own */
 } DatabaseEntry;
 
 typedef enum JobState
@@ -116,6 +126,15 @@ typedef struct Keeper
 	char		error[PREDICTOR_ERROR_SIZE];
 } Keeper;
 
+/* The publisher at work; there is one at a time. Written by the launcher while none runs. */
+typedef struct Publisher
+{
+	Oid			database;
+	uint32		ticket;
+	volatile bool is_connected; /* it reached the database */
+	volatile bool is_done;
+} Publisher;
+
 typedef enum Counter
 {
 	COUNTER_SEEN,				/* statements that capture looked at */
@@ -170,6 +189,7 @@ typedef struct SharedState
 	DatabaseEntry databases[PREDICTOR_MAX_DATABASES];
 	TrainingJob jobs[PREDICTOR_MAX_JOBS];
 	Keeper		keeper;
+	Publisher	publisher;
 } SharedState;
 
 /* NULL when the library was not preloaded. */
@@ -191,8 +211,33 @@ extern uint64 shared_counter(Counter counter);
  */
 extern bool shared_database_key(HashKey *key, bool conditional);
 
-/* Asks for another look at the current database: its extension or its key has changed. */
+/* Asks for another look at the current database: its extension, its key or its models changed. */
 extern void shared_announce_database(void);
+
+/*
+ * The same for a relation of the current database that was invalidated (InvalidOid: all of them), if
+ * it is predictor.model. Takes no lock: for use while invalidations are processed.
+ */
+extern void shared_relation_invalidated(Oid relid);
+
+/* The same, of some database, for the launcher: all are to be looked at. */
+extern void shared_models_invalidated(void);
+
+/*
+ * Is what is published of the current database behind what is known to have changed? Then *ticket
+ * is what to wait for with shared_is_published(). Introduces an unknown database.
+ */
+extern bool shared_publication_pending(uint32 *ticket);
+extern bool shared_is_published(uint32 ticket);
+
+/* For the launcher: the next database after position *at that wants a publisher. */
+extern bool shared_next_publication(int *at, Oid *database, uint32 *ticket);
+
+/* For the launcher: a publisher that began at `ticket` has ended, well or not. */
+extern void shared_publication_ended(Oid database, uint32 ticket, bool done);
+
+/* What a publisher found: which relation's invalidation announces changes. */
+extern void shared_set_model_table(Oid database, Oid model_table);
 
 /* What a worker found out about a database. */
 extern void shared_publish_database(Oid database, DatabaseState state, const HashKey *key);

@@ -4,14 +4,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -21,27 +18,8 @@
 #include "extension/shared.h"
 #include "worker/history.h"
 #include "worker/launcher.h"
+#include "worker/publishing.h"
 #include "worker/worker.h"
-
-/* Reads the database's key. In a transaction. */
-static bool
-read_key(HashKey *key)
-{
-	bool		isnull;
-	bytea	   *bytes;
-
-	if (!OidIsValid(get_extension_oid("predictor", true)))
-		return false;
-	if (SPI_execute("SELECT id, key FROM predictor.hash_key", true, 1) != SPI_OK_SELECT ||
-		SPI_processed != 1)
-		return false;
-	key->id = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-												   SPI_tuptable->tupdesc, 1, &isnull));
-	bytes = DatumGetByteaPP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	memcpy(&key->k0, VARDATA_ANY(bytes), sizeof(uint64));
-	memcpy(&key->k1, VARDATA_ANY(bytes) + sizeof(uint64), sizeof(uint64));
-	return true;
-}
 
 /* Finds out whether the extension is here, and tells everyone. */
 static bool
@@ -51,7 +29,7 @@ look(void)
 	bool		found;
 
 	worker_begin("looking for extension predictor");
-	found = read_key(&key);
+	found = publisher_read_key(&key);
 	worker_commit();
 	shared_publish_database(MyDatabaseId, found ? DATABASE_READY : DATABASE_ABSENT,
 							found ? &key : NULL);

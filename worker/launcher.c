@@ -1,11 +1,12 @@
 /*
  * launcher.c - drains the ring and starts the other workers; its states are in README.md.
  *
- * It is connected to no database and holds no lock but, for moments, those of the ring and of the
- * shared state. What waits for a worker is in its own memory, bounded by predictor.queue_size.
+ * It is connected to no database, only to what all databases share, so that invalidations reach it; it
+ * holds no lock but, for moments, those of the ring and of the shared state. What waits for a worker is in its own memory, bounded by predictor.queue_size.
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "lib/ilist.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
@@ -26,6 +27,7 @@
 #include "extension/settings.h"
 #include "extension/shared.h"
 #include "worker/launcher.h"
+#include "worker/publishing.h"
 #include "worker/worker.h"
 
 #define MAX_RUNNING 64
@@ -76,8 +78,8 @@ launcher_register(void)
 	BackgroundWorker worker;
 
 	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = 1;
 	snprintf(worker.bgw_library_name, BGW_MAXLEN, "predictor");
 	snprintf(worker.bgw_function_name, BGW_MAXLEN, "predictor_launcher_main");
@@ -196,15 +198,15 @@ drain_ring(void)
 
 /* ---- workers ---- */
 
-static bool
-start_worker(const char *function, const char *name, Datum argument, int flags,
-			 BackgroundWorkerHandle **handle)
+bool
+launcher_start_worker(const char *function, const char *name, Datum argument, int flags,
+					  BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = flags;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	snprintf(worker.bgw_library_name, BGW_MAXLEN, "predictor");
 	snprintf(worker.bgw_function_name, BGW_MAXLEN, "%s", function);
@@ -327,7 +329,7 @@ start_collector(Oid database, Queue *queue)
 	batch->bytes = bytes;
 	if (bytes > 0)
 		memcpy(BATCH_RECORDS(batch), queue->data, bytes);
-	if (!start_worker("predictor_collector_main", "predictor collector",
+	if (!launcher_start_worker("predictor_collector_main", "predictor collector",
 					  UInt32GetDatum(dsm_segment_handle(segment)),
 					  BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
 					  &slot->handle))
@@ -422,9 +424,7 @@ is_due(Queue *queue, bool flush)
 static bool
 start_collectors(bool flush)
 {
-	Oid			unknown[PREDICTOR_MAX_DATABASES];
 	Oid			absent[PREDICTOR_MAX_DATABASES];
-	int			unknowns = 0;
 	int			absents = 0;
 	bool		idle = true;
 
@@ -433,8 +433,10 @@ start_collectors(bool flush)
 	{
 		DatabaseEntry *entry = &shared->databases[i];
 
-		if (entry->state == DATABASE_UNKNOWN)
-			unknown[unknowns++] = entry->oid;
+		if (entry->state == DATABASE_UNKNOWN ||
+			(entry->state != DATABASE_FREE && pg_atomic_read_u32(&entry->wanted) !=
+			 pg_atomic_read_u32(&entry->published)))
+			idle = false;		/* a publisher is about to look */
 		else if (entry->state == DATABASE_ABSENT)
 			absent[absents++] = entry->oid;
 	}
@@ -446,12 +448,6 @@ start_collectors(bool flush)
 
 		if (queue != NULL)
 			drop_queue(queue);
-	}
-	for (int i = 0; i < unknowns; i++)
-	{
-		idle = false;
-		if (!has_collector(unknown[i]))
-			start_collector(unknown[i], NULL);
 	}
 	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
 	{
@@ -482,7 +478,7 @@ start_trainers(void)
 		slot = requested ? free_running(true) : NULL;
 		if (slot == NULL)
 			continue;
-		if (!start_worker("predictor_trainer_main", "predictor trainer", Int32GetDatum(i),
+		if (!launcher_start_worker("predictor_trainer_main", "predictor trainer", Int32GetDatum(i),
 						  BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
 						  &slot->handle))
 		{
@@ -523,7 +519,7 @@ start_keeper(void)
 		!TimestampDifferenceExceeds(keeper_started, now, KEEPER_PAUSE_MS))
 		return;
 	keeper_started = now;
-	if (!start_worker("predictor_keeper_main", "predictor keeper", (Datum) 0,
+	if (!launcher_start_worker("predictor_keeper_main", "predictor keeper", (Datum) 0,
 					  BGWORKER_SHMEM_ACCESS, &keeper_handle))
 		keeper_handle = NULL;
 }
@@ -537,10 +533,16 @@ leave(int code, Datum arg)
 static void
 one_round(void)
 {
-	uint64		asked = pg_atomic_read_u64(&shared->flush_requested);
-	uint64		done = pg_atomic_read_u64(&shared->flush_done);
-	bool		begins = flush_ticket <= done && asked > done;
+	uint64		asked;
+	uint64		done;
+	bool		begins;
 
+	publishing_round();
+	if (RecoveryInProgress())
+		return;
+	asked = pg_atomic_read_u64(&shared->flush_requested);
+	done = pg_atomic_read_u64(&shared->flush_done);
+	begins = flush_ticket <= done && asked > done;
 	drain_ring();
 	if (begins)
 	{
@@ -561,6 +563,7 @@ predictor_launcher_main(Datum arg)
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	BackgroundWorkerUnblockSignals();
 	before_shmem_exit(leave, (Datum) 0);
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "predictor launcher");
 	drain_buffer = MemoryContextAlloc(TopMemoryContext, ring_record_limit());
 	forget_started_trainers();
@@ -573,6 +576,8 @@ predictor_launcher_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
+		CHECK_FOR_INTERRUPTS();
+		publishing_listen();
 		one_round();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 Min(predictor_flush_interval, 500), wait_event_launcher());

@@ -1,11 +1,13 @@
 /*
- * launcher.h - what the launcher hands to a collector: a batch of records in a DSM segment.
+ * launcher.h - what the launcher hands to a collector: a batch of records in a DSM segment; and how it
+ * starts workers.
  */
 #ifndef PREDICTOR_LAUNCHER_H
 #define PREDICTOR_LAUNCHER_H
 
 #include "postgres.h"
 
+#include "postmaster/bgworker.h"
 #include "storage/dsm.h"
 
 typedef enum BatchState
@@ -23,6 +25,10 @@ typedef struct Batch
 	uint32		records;
 	Size		bytes;
 } Batch;
+
+/* Starts a dynamic worker whose end wakes the launcher; says once in the log if no slot is free. */
+extern bool launcher_start_worker(const char *function, const char *name, Datum argument, int flags,
+								  BackgroundWorkerHandle **handle);
 
 #define BATCH_RECORDS(batch) ((char *) (batch) + MAXALIGN(sizeof(Batch)))
 

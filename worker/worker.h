@@ -17,6 +17,7 @@ extern PGDLLEXPORT void predictor_launcher_main(Datum arg);
 extern PGDLLEXPORT void predictor_collector_main(Datum arg);
 extern PGDLLEXPORT void predictor_trainer_main(Datum arg);
 extern PGDLLEXPORT void predictor_keeper_main(Datum arg);
+extern PGDLLEXPORT void predictor_publisher_main(Datum arg);
 
 /*
  * Connects a dynamic worker to a database and pins the settings that users' ALTER DATABASE must not
