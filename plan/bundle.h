@@ -31,6 +31,7 @@ enum class Section : uint32_t {
   kCalibration = 3,  // planner cost, conformal offsets, blending
   kKnown = 4,        // which hash buckets and plan signatures training has seen
   kCanary = 5,       // a record and the answer expected for it
+  kLstm = 7,         // openGauss's sequence network
 };
 
 // SHA-256 of `length` bytes into `digest`; returns false if it could not be computed. PostgreSQL's
