@@ -146,6 +146,12 @@ capture_leave_nested(int level)
 	nesting_level = level;
 }
 
+int
+capture_nesting_level(void)
+{
+	return nesting_level;
+}
+
 /* ---- the decision ---- */
 
 /* Is this a statement of the kind that we look at, whatever the sampling says? */

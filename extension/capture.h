@@ -24,6 +24,9 @@ extern void capture_forget(void);
 extern int	capture_enter_nested(void);
 extern void capture_leave_nested(int level);
 
+/* How deep inside other statements we are; 0: at the top. */
+extern int	capture_nesting_level(void);
+
 /* Installs the hooks that know when that is (capture_nesting.c). */
 extern void capture_nesting_init(void);
 

@@ -56,6 +56,8 @@ static const char *const counter_names[COUNTER_COUNT] = {
 	[COUNTER_FLUSHES] = "flushes",
 	[COUNTER_FLUSH_FAILURES] = "flush_failures",
 	[COUNTER_PREDICTIONS] = "predictions",
+	[COUNTER_OVER_LIMIT] = "over_limit",
+	[COUNTER_REFUSED] = "refused",
 };
 
 Datum

@@ -17,6 +17,7 @@
 
 #include "extension/capture.h"
 #include "extension/explain.h"
+#include "extension/limit.h"
 #include "extension/serve.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 	capture_init();
+	limit_init();
 	explain_init();
 	serve_init();
 	launcher_register();

@@ -22,6 +22,7 @@
 
 #include "extension/compat.h"
 #include "extension/directory.h"
+#include "extension/limit.h"
 #include "extension/serve.h"
 #include "extension/settings.h"
 
@@ -162,6 +163,7 @@ relation_invalidated(Datum arg, Oid relid)
 {
 	if (shared == NULL)
 		return;
+	limit_forget();
 	if (OidIsValid(MyDatabaseId))
 		shared_relation_invalidated(relid);
 	else if (!OidIsValid(relid) || relid == SERVE_SHARED_RELATION)

@@ -29,6 +29,14 @@ int			predictor_max_history = 200000;
 int			predictor_retention = 90 * 24 * 60;
 int			predictor_training_plans = 50000;
 char	   *predictor_default_model = NULL;
+bool		predictor_predict_all = true;
+bool		predictor_live_calibration = false;
+double		predictor_max_predicted_time = 0;
+double		predictor_limit_quantile = 0.5;
+int			predictor_limit_action = LIMIT_LOG;
+bool		predictor_limit_unreliable = false;
+bool		predictor_limit_nested = false;
+bool		predictor_limit_superusers = false;
 char	   *predictor_engine_url = NULL;
 char	   *predictor_engine_program = NULL;
 char	   *predictor_ssl_ca_file = NULL;
@@ -52,6 +60,51 @@ static const struct config_enum_entry track_levels[] = {
 	{"all", TRACK_ALL, false},
 	{NULL, 0, false}
 };
+
+static const struct config_enum_entry limit_actions[] = {
+	{"log", LIMIT_LOG, false},
+	{"warning", LIMIT_WARNING, false},
+	{"error", LIMIT_ERROR, false},
+	{NULL, 0, false}
+};
+
+static void
+define_prediction_settings(void)
+{
+	DefineCustomStringVariable("predictor.default_model",
+							   "Model that answers where none is named.",
+							   "Empty: the only model of the database, if there is just one.",
+							   &predictor_default_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("predictor.predict_all",
+							 "Whether records of statements carry the default model's prediction.",
+							 "predictor.accuracy compares it with what they took.",
+							 &predictor_predict_all, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("predictor.live_calibration",
+							 "Whether predicted times follow a drift of the actual ones between trainings.",
+							 "By one factor for each model version, at most 4 and at least 1/4.",
+							 &predictor_live_calibration, false, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("predictor.max_predicted_time",
+							 "Limit of the time that a statement may be predicted to take; 0: none.",
+							 NULL, &predictor_max_predicted_time, 0, 0, INT_MAX,
+							 PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomRealVariable("predictor.limit_quantile",
+							 "Quantile of the predicted time that the limit looks at.",
+							 NULL, &predictor_limit_quantile, 0.5, 0.05, 0.95,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("predictor.limit_action",
+							 "What happens to a statement beyond predictor.max_predicted_time.",
+							 NULL, &predictor_limit_action, LIMIT_LOG, limit_actions,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("predictor.limit_unreliable",
+							 "Whether a prediction out of distribution may do more than be logged by the limit.",
+							 NULL, &predictor_limit_unreliable, false, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("predictor.limit_nested",
+							 "Whether the limit judges statements inside functions and procedures too.",
+							 NULL, &predictor_limit_nested, false, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("predictor.limit_superusers",
+							 "Whether the limit judges sessions of superusers too.",
+							 NULL, &predictor_limit_superusers, false, PGC_SUSET, 0, NULL, NULL, NULL);
+}
 
 static void
 define_capture_settings(void)
@@ -178,10 +231,7 @@ settings_define(void)
 	define_capture_settings();
 	define_memory_settings();
 	define_engine_settings();
-	DefineCustomStringVariable("predictor.default_model",
-							   "Model that answers where none is named.",
-							   "Empty: the only model of the database, if there is just one.",
-							   &predictor_default_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	define_prediction_settings();
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("predictor");
 #else

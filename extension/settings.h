@@ -20,6 +20,13 @@ typedef enum TrackLevel
 	TRACK_ALL
 } TrackLevel;
 
+typedef enum LimitAction
+{
+	LIMIT_LOG,
+	LIMIT_WARNING,
+	LIMIT_ERROR
+} LimitAction;
+
 extern bool predictor_enabled;
 extern int	predictor_capture;
 extern int	predictor_track;
@@ -36,6 +43,14 @@ extern int	predictor_max_history;	/* records per database */
 extern int	predictor_retention;	/* minutes; 0: no limit */
 extern int	predictor_training_plans;
 extern char *predictor_default_model;
+extern bool predictor_predict_all;
+extern bool predictor_live_calibration;
+extern double predictor_max_predicted_time;	/* ms; 0: no limit */
+extern double predictor_limit_quantile;
+extern int	predictor_limit_action;
+extern bool predictor_limit_unreliable;
+extern bool predictor_limit_nested;
+extern bool predictor_limit_superusers;
 extern char *predictor_engine_url;
 extern char *predictor_engine_program;
 extern char *predictor_ssl_ca_file;

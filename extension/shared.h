@@ -159,6 +159,8 @@ typedef enum Counter
 	COUNTER_FLUSHES,			/* transactions of workers that stored records */
 	COUNTER_FLUSH_FAILURES,
 	COUNTER_PREDICTIONS,
+	COUNTER_OVER_LIMIT,			/* statements predicted beyond max_predicted_time */
+	COUNTER_REFUSED,			/* of these, the ones that were not run */
 	COUNTER_COUNT
 } Counter;
 

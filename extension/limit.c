@@ -1,0 +1,216 @@
+/*
+ * limit.c - see limit.h.
+ *
+ * A statement is judged right after standard_ExecutorStart: the plan is then as it will run, without
+ * the partitions that were pruned at start, and nothing of it has been read or written. The model is
+ * the default one, and the hook reads shared memory alone; where no model answers nothing is judged.
+ *
+ * Far below. Most statements are nowhere near the limit, and saying so must cost next to nothing. A
+ * plan whose interval ended at less than a FAR_BELOW-th of the limit is remembered by what the planner
+ * thought of it - query id, nodes, relations, costs and rows, not the address of anything - and by the
+ * model's generation. Executions with other constants that the planner thinks alike are let through
+ * without another prediction; each RECHECK-th is judged all the same.
+ *
+ * Not judged, whatever the settings: EXPLAIN without ANALYZE, parallel workers (their leader was),
+ * queries of referential integrity, and all that is not an ordinary client's backend: autovacuum,
+ * background workers, apply workers, our own.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/parallel.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planmain.h"
+#include "tcop/pquery.h"
+#include "utils/portal.h"
+
+#include "extension/capture.h"
+#include "extension/compat.h"
+#include "extension/fingerprint.h"
+#include "extension/limit.h"
+#include "extension/serve.h"
+#include "extension/settings.h"
+
+#define FAR_BELOW 100
+#define RECHECK 64
+#define PLACES 256				/* a power of two */
+
+/* What is known of statements that are alike: what the last one was predicted to take at most. */
+typedef struct Judged
+{
+	uint64		key;			/* 0: not used */
+	float		high_ms;
+	uint32		uses;
+} Judged;
+
+static Judged judged[PLACES];
+static ExecutorStart_hook_type previous_start = NULL;
+
+void
+limit_forget(void)
+{
+	memset(judged, 0, sizeof(judged));
+}
+
+static uint64
+bits_of(double number)
+{
+	uint64		bits;
+
+	memcpy(&bits, &number, sizeof(bits));
+	return bits;
+}
+
+static uint64
+key_of(const ServedModel *model, const PlannedStmt *statement)
+{
+	const Plan *plan = statement->planTree;
+	uint64		key = fingerprint_plan(statement).hash;
+
+	key = mix_bits(key, statement->queryId);
+	key = mix_bits(key, bits_of(plan->startup_cost));
+	key = mix_bits(key, bits_of(plan->total_cost));
+	key = mix_bits(key, bits_of(plan->plan_rows));
+	key = mix_bits(key, model->generation);
+	key = mix_bits(key, model->key.id);
+	return key != 0 ? key : 1;
+}
+
+/* Is the statement like one that was far below the limit? */
+static bool
+is_far_below(Judged *place, uint64 key)
+{
+	return place->key == key && place->high_ms * FAR_BELOW < predictor_max_predicted_time &&
+		++place->uses % RECHECK != 0;
+}
+
+/* What a cursor's client is expected to wait for: the planner's guess of the part that it fetches. */
+static double
+share_of(const QueryDesc *queryDesc)
+{
+	Portal		portal = ActivePortal;
+
+	if (portal == NULL || (portal->cursorOptions & CURSOR_OPT_FAST_PLAN) == 0 ||
+		portal->stmts == NIL || linitial(portal->stmts) != (void *) queryDesc->plannedstmt)
+		return 1;
+	return cursor_tuple_fraction;
+}
+
+/*
+ * The time at predictor.limit_quantile: between the three quantiles that a model gives, 5 %, 50 % and
+ * 95 %, by straight lines in logarithms.
+ */
+static double
+time_at_quantile(const PredictorPlanPrediction *plan)
+{
+	double		quantile = predictor_limit_quantile;
+	double		end = quantile < 0.5 ? plan->low_ms : plan->high_ms;
+	double		weight = fabs(quantile - 0.5) / 0.45;
+
+	if (weight == 0 || !(plan->total_ms > 0) || !(end > 0) || isinf(end))
+		return plan->total_ms;
+	return plan->total_ms * pow(end / plan->total_ms, weight);
+}
+
+static int
+level_of(const PredictorPlanPrediction *plan)
+{
+	if (plan->out_of_distribution && !predictor_limit_unreliable)
+		return LOG;
+	return predictor_limit_action == LIMIT_ERROR ? ERROR :
+		predictor_limit_action == LIMIT_WARNING ? WARNING : LOG;
+}
+
+/* Says that the statement is over the limit; does not return if it is refused. */
+static void
+object(const ServedModel *model, const PredictorPlanPrediction *plan, double expected, double share)
+{
+	int			level = level_of(plan);
+	char	   *part = share < 1 ?
+		psprintf(" Of a cursor, startup and %.0f%% of the rest count.", share * 100) : "";
+
+	shared_count(COUNTER_OVER_LIMIT);
+	if (level == ERROR)
+		shared_count(COUNTER_REFUSED);
+	ereport(level,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("statement is predicted to take %.0f ms, more than the limit of %.0f ms",
+					expected, predictor_max_predicted_time),
+			 errdetail("Predicted time: %.3f ms (90%% %.3f..%.3f) by model \"%s\" version %d, source %s%s.%s",
+					   plan->total_ms, plan->low_ms, plan->high_ms, NameStr(model->name), model->version,
+					   predictor_source_text(plan->source),
+					   plan->out_of_distribution ? ", out of distribution" : "", part),
+			 errhint("The limit is predictor.max_predicted_time at predictor.limit_quantile = %g; predictor.limit_action says what happens to statements beyond it.",
+					 predictor_limit_quantile)));
+}
+
+static void
+judge(QueryDesc *queryDesc)
+{
+	const ServedModel *model = serve_ready_model();
+	uint64		key;
+	Judged	   *place;
+	Answer	   *answer;
+	const char *problem;
+	double		share;
+	double		expected;
+
+	if (model == NULL || queryDesc->plannedstmt->planTree == NULL)
+		return;
+	key = key_of(model, queryDesc->plannedstmt);
+	place = &judged[key & (PLACES - 1)];
+	if (is_far_below(place, key))
+		return;
+	answer = serve_predict(model, queryDesc, queryDesc->estate->es_query_cxt, &problem);
+	if (answer == NULL)
+		return;
+	place->key = key;
+	place->high_ms = answer->plan.high_ms;
+	place->uses = 0;
+	share = share_of(queryDesc);
+	expected = time_at_quantile(&answer->plan);
+	if (share < 1 && answer->plan.total_ms > 0)
+	{
+		double		startup = Min(answer->nodes[0].startup_ms / answer->plan.total_ms, 1);
+
+		expected *= startup + (1 - startup) * share;
+	}
+	if (expected > predictor_max_predicted_time)
+		object(model, &answer->plan, expected, share);
+}
+
+static bool
+is_judged(int eflags)
+{
+	return predictor_max_predicted_time > 0 &&
+		predictor_enabled &&
+		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 &&
+		MyBackendType == B_BACKEND &&
+		!IsParallelWorker() &&
+		(predictor_limit_nested || capture_nesting_level() == 0) &&
+		!InNoForceRLSOperation() &&
+		(predictor_limit_superusers || !superuser_arg(GetSessionUserId()));
+}
+
+static void
+limit_ExecutorStart(QueryDesc *queryDesc, int eflags)
+{
+	bool		is_due = is_judged(eflags);
+
+	if (previous_start)
+		previous_start(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+	if (is_due)
+		judge(queryDesc);
+}
+
+void
+limit_init(void)
+{
+	previous_start = ExecutorStart_hook;
+	ExecutorStart_hook = limit_ExecutorStart;
+}
