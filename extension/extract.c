@@ -283,7 +283,7 @@ describe(PlanState *state, int relationship, int parent, PredictorNode *node, Vi
 	Plan	   *plan = state->plan;
 	Index		target = extract_target(plan);
 
-	memset(node, 0, sizeof(*node));
+	predictor_clear_node(node);
 	node->op = operator_of(plan);
 	node->relationship = relationship;
 	node->parent = parent;
@@ -291,13 +291,6 @@ describe(PlanState *state, int relationship, int parent, PredictorNode *node, Vi
 	node->total_cost = plan->total_cost;
 	node->plan_rows = plan->plan_rows;
 	node->plan_width = plan->plan_width;
-	node->relation_pages = NAN;
-	node->relation_tuples = NAN;
-	node->actual_startup = NAN;
-	node->actual_total = NAN;
-	node->actual_rows = NAN;
-	node->actual_loops = NAN;
-	node->actual_memory = NAN;
 	if (plan->parallel_aware)
 		node->flags |= PREDICTOR_NODE_PARALLEL_AWARE;
 	if (plan->async_capable)
@@ -425,10 +418,9 @@ describe_statement(QueryDesc *queryDesc, const HashKey *key, PredictorStatement 
 {
 	int			jit = queryDesc->plannedstmt->jitFlags;
 
+	predictor_clear_statement(statement);
 	statement->query_id = queryDesc->plannedstmt->queryId;
 	statement->key_id = key->id;
-	statement->total_time = NAN;
-	statement->planning_time = NAN;
 	statement->work_mem = work_mem;
 	statement->command = command_of(queryDesc->operation);
 	if (jit & PGJIT_PERFORM)

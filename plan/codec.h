@@ -4,7 +4,8 @@
 // A stream is a header and then records, each with its length in front, all little-endian:
 //   header: "PGPREDRC", u32 version, u32 reserved (0)
 //   record: u32 length of what follows, statement fields, u32 node count, node fields ...
-// Fields are written one by one in the order of plan_record.h, never as a memory image.
+// Fields are written one by one, never as a memory image; what was measured at the nodes is left
+// out where statement.instrumentation says that nothing was.
 //
 // The reader trusts nothing: a length, count, parent or enumeration out of range is an error, and
 // no input makes it read outside the buffer or allocate more than the buffer's size warrants.
@@ -20,16 +21,17 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kCodecVersion = 2;
+inline constexpr uint32_t kCodecVersion = 3;
 inline constexpr size_t kStreamHeaderSize = 16;
 
-// Bytes that encode_record() will write for a plan of so many nodes, length prefix included.
+// Bytes that encode_record() will write at most for a plan of so many nodes, length prefix
+// included.
 size_t encoded_size(int node_count);
 
 // Writes the stream header into kStreamHeaderSize bytes.
 void encode_header(std::byte* out);
 
-// Writes one record. Returns the bytes written, or 0 if `out` is smaller than encoded_size().
+// Writes one record. Returns the bytes written, or 0 if they do not fit; encoded_size() always do.
 size_t encode_record(const PredictorRecord& record, std::span<std::byte> out);
 
 enum class DecodeStatus {

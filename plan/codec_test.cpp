@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "plan/test_plans.h"
@@ -12,7 +13,8 @@ namespace {
 
 std::vector<std::byte> encode(const OwnedRecord& r) {
   std::vector<std::byte> bytes(encoded_size(static_cast<int>(r.nodes.size())));
-  EXPECT_EQ(encode_record(r.view(), bytes), bytes.size());
+  bytes.resize(encode_record(r.view(), bytes));
+  EXPECT_FALSE(bytes.empty());
   return bytes;
 }
 
@@ -56,9 +58,25 @@ TEST(Codec, largest_plan_fits_and_a_larger_one_is_not_encoded) {
 
 TEST(Codec, writes_nothing_into_a_buffer_that_is_too_small) {
   OwnedRecord r = test::nested_loop_plan();
-  std::vector<std::byte> bytes(encoded_size(4) - 1, std::byte{0x5a});
+  std::vector<std::byte> bytes(encode(r).size() - 1, std::byte{0x5a});
   EXPECT_EQ(encode_record(r.view(), bytes), 0u);
   EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), [](auto b) { return b == std::byte{0x5a}; }));
+}
+
+TEST(Codec, what_was_not_measured_takes_no_room) {
+  OwnedRecord r = test::nested_loop_plan();
+  r.statement.instrumentation = PREDICTOR_INSTRUMENT_ROWS;
+  EXPECT_EQ(encode(r).size(), encoded_size(4));
+  r.nodes[0].flags |= PREDICTOR_NODE_HAS_ROWS;
+  r.nodes[0].actual_rows = 5;
+  r.statement.instrumentation = PREDICTOR_INSTRUMENT_NONE;
+  std::vector<std::byte> bytes = encode(r);
+  EXPECT_LT(bytes.size(), encoded_size(4));
+  OwnedRecord copy;
+  size_t consumed = 0;
+  ASSERT_EQ(decode_owned(bytes, copy, consumed), DecodeStatus::kOk);
+  EXPECT_EQ(copy.nodes[0].flags & PREDICTOR_NODE_ACTUAL_FLAGS, 0);
+  EXPECT_TRUE(std::isnan(copy.nodes[0].actual_rows));
 }
 
 TEST(Codec, header_is_checked) {
@@ -112,7 +130,7 @@ TEST(Codec, random_bytes_never_allocate_more_than_they_warrant) {
 
 TEST(Codec, refuses_what_cannot_be) {
   std::vector<std::byte> good = encode(test::nested_loop_plan());
-  constexpr size_t kCount = 4 + 64, kFirstNode = kCount + 4, kSecondNode = kFirstNode + 160;
+  constexpr size_t kCount = 4 + 117, kFirstNode = kCount + 4, kSecondNode = kFirstNode + 137;
   constexpr size_t kParent = 12, kTotalCost = 80, kTotalTime = 4 + 40;
   EXPECT_EQ(decode(patched(good, kCount, 0u)), DecodeStatus::kBadCount);
   EXPECT_EQ(decode(patched(good, kCount, 5001u)), DecodeStatus::kBadCount);

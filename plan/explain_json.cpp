@@ -124,7 +124,8 @@ class Reader {
       fail(ExplainStatus::kTooManyNodes);
     if (status_ != ExplainStatus::kOk) return;
     const int self = static_cast<int>(out_.record.nodes.size());
-    PredictorNode n{};
+    PredictorNode n;
+    predictor_clear_node(&n);
     n.parent = parent;
     n.op = static_cast<uint16_t>(predictor_operator_number(std::string(type).c_str()));
     if (n.op == PREDICTOR_OP_UNKNOWN) out_.unknown_nodes++;
@@ -180,7 +181,6 @@ class Reader {
     n.startup_cost = amount(json, "Startup Cost");
     n.total_cost = amount(json, "Total Cost");
     n.plan_rows = amount(json, "Plan Rows");
-    n.relation_pages = n.relation_tuples = kUnknown;
     n.plan_width = small_amount(json, "Plan Width");
     n.workers_planned = small_amount(json, "Workers Planned");
   }
@@ -190,7 +190,6 @@ class Reader {
     n.actual_total = amount(json, "Actual Total Time");
     n.actual_rows = amount(json, "Actual Rows");
     n.actual_loops = amount(json, "Actual Loops");
-    n.actual_memory = kUnknown;
     if (!std::isnan(n.actual_rows) && !std::isnan(n.actual_loops))
       n.flags |= n.actual_loops > 0 ? PREDICTOR_NODE_HAS_ROWS : PREDICTOR_NODE_NEVER_EXECUTED;
     if (n.actual_loops > 0 && !std::isnan(n.actual_total) && !std::isnan(n.actual_startup))
@@ -204,6 +203,7 @@ class Reader {
 
   void read_statement(const Json& top) {
     PredictorStatement& s = out_.record.statement;
+    predictor_clear_statement(&s);
     s.total_time = amount(top, "Execution Time");
     s.planning_time = amount(top, "Planning Time");
     s.key_id = kPublicKeyId;

@@ -30,12 +30,15 @@ typedef enum PredictorInstrumentation {
 #define PREDICTOR_NODE_PARALLEL_AWARE 0x0001
 #define PREDICTOR_NODE_ASYNC_CAPABLE 0x0002
 #define PREDICTOR_NODE_INNER_UNIQUE 0x0004
-#define PREDICTOR_NODE_BACKWARD 0x0008 /* "Scan Direction": "Backward" */
+#define PREDICTOR_NODE_BACKWARD 0x0008    /* "Scan Direction": "Backward" */
+#define PREDICTOR_NODE_SINGLE_COPY 0x0010 /* a Gather whose one worker runs it all */
 #define PREDICTOR_NODE_NEVER_EXECUTED 0x0100
-#define PREDICTOR_NODE_HAS_ROWS 0x0200   /* actual_rows and actual_loops are measured */
-#define PREDICTOR_NODE_HAS_TIME 0x0400   /* actual_startup and actual_total are measured */
-#define PREDICTOR_NODE_HAS_MEMORY 0x0800 /* actual_memory is measured */
-#define PREDICTOR_NODE_ACTUAL_FLAGS 0x0f00
+#define PREDICTOR_NODE_HAS_ROWS 0x0200    /* actual_rows and actual_loops are measured */
+#define PREDICTOR_NODE_HAS_TIME 0x0400    /* actual_startup and actual_total are measured */
+#define PREDICTOR_NODE_HAS_MEMORY 0x0800  /* actual_memory is measured */
+#define PREDICTOR_NODE_PARTIAL 0x1000     /* not run to its end: rows and times are lower bounds */
+#define PREDICTOR_NODE_HAS_BUFFERS 0x2000 /* actual_hit, _read and _temp are measured */
+#define PREDICTOR_NODE_ACTUAL_FLAGS 0x3f00
 
 typedef struct PredictorNode {
   /* Structure. All of it goes into signatures. */
@@ -68,13 +71,31 @@ typedef struct PredictorNode {
   double relation_tuples; /* of the scanned relation */
   int32_t plan_width;     /* bytes */
   int32_t workers_planned;
+  int32_t planned_batches; /* of a hash table, as the executor plans them; 0: unknown or none */
+  float selectivity;       /* share of the relation's tuples that the planner expects of a scan */
+  float all_visible;       /* share of the relation's pages that are all visible */
+  float index_pages;
+  uint8_t index_height; /* levels of a B-tree, the leaves included; 0: unknown */
 
-  /* What was measured; see the HAS flags. */
+  /*
+   * What was measured; see the HAS flags. Of a node that parallel workers ran too, startup, total
+   * and rows are the mean over all participants' loops, as EXPLAIN prints them, and actual_wall is
+   * the longest of the participants' sums.
+   */
   double actual_startup;
   double actual_total;
   double actual_rows;
   double actual_loops;
-  double actual_memory;
+  double actual_memory;   /* the peak */
+  float actual_wall;      /* ms of wall-clock time in the whole statement */
+  float actual_removed;   /* rows that filters and join filters rejected, per loop */
+  float actual_rechecked; /* rows that a recheck of the index condition rejected, per loop */
+  float actual_hit;  /* blocks found in shared or local buffers, all loops, children included */
+  float actual_read; /* blocks read */
+  float actual_temp; /* blocks of temporary files read and written */
+  float actual_disk; /* kB of temporary files that the node used */
+  int32_t actual_batches; /* of a hash table; 0: unknown or none */
+  uint16_t workers_launched;
 } PredictorNode;
 
 /* flags of a statement */
@@ -83,6 +104,8 @@ typedef struct PredictorNode {
 #define PREDICTOR_STATEMENT_JIT 0x0010
 #define PREDICTOR_STATEMENT_JIT_OPTIMIZE 0x0020
 #define PREDICTOR_STATEMENT_JIT_INLINE 0x0040
+#define PREDICTOR_STATEMENT_JIT_EXPRESSIONS 0x0080
+#define PREDICTOR_STATEMENT_JIT_DEFORM 0x0100
 
 typedef struct PredictorStatement {
   uint64_t query_id;       /* PostgreSQL's, 0 if it computed none */
@@ -96,7 +119,45 @@ typedef struct PredictorStatement {
   uint8_t command;         /* PredictorCommand of the statement */
   uint8_t instrumentation; /* PredictorInstrumentation */
   uint16_t flags;          /* PREDICTOR_STATEMENT_* */
+
+  /* Settings under which it was planned and ran; see settings.h for `switches`. */
+  uint32_t switches; /* bits of planner switches that are not at PostgreSQL's default */
+  float hash_mem_multiplier;
+  float random_page_cost;
+  float seq_page_cost;
+  float effective_cache;     /* effective_cache_size in MB */
+  uint16_t parallel_workers; /* max_parallel_workers_per_gather */
+
+  /* The server's state when it started. */
+  uint16_t active_backends; /* that were busy, this one included; 0: unknown */
+  float hit_share;          /* of recent block accesses that found the block in shared buffers */
+
+  /* What was measured beside the nodes, ms; NaN: unknown. */
+  float jit_time;
+  float trigger_time;
+
+  /* The prediction that was in force, ms; NaN and 0: none. */
+  float predicted_total;
+  float predicted_low;
+  float predicted_high;
+  int32_t predicted_version; /* of the model */
+  uint8_t predicted_source;
 } PredictorStatement;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A node and a statement of which nothing is known: NaN and 0 as the fields have it. */
+void predictor_clear_node(PredictorNode* node);
+void predictor_clear_statement(PredictorStatement* statement);
+
+/* Forgets what was measured at a node. */
+void predictor_clear_actuals(PredictorNode* node);
+
+#ifdef __cplusplus
+}
+#endif
 
 /* A record in memory. Nodes stand in pre-order: the root first, a parent before its children. */
 typedef struct PredictorRecord {

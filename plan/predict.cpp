@@ -258,7 +258,9 @@ void Model::predict(const PredictorRecord& record, void* workspace, NodePredicti
 
 std::vector<std::byte> write_canary(const Model& model, const PredictorRecord& record) {
   std::vector<std::byte> encoded(encoded_size(record.node_count));
-  if (record.node_count > kCanaryNodes || encode_record(record, encoded) == 0) return {};
+  if (record.node_count > kCanaryNodes) return {};
+  encoded.resize(encode_record(record, encoded));
+  if (encoded.empty()) return {};
   std::vector<std::byte> workspace(model.workspace_size(record.node_count) + 16);
   void* aligned = workspace.data();
   size_t space = workspace.size();

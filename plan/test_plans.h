@@ -17,7 +17,8 @@ inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 inline PredictorNode make_node(PredictorOperator op, int parent, PredictorRelationship relationship,
                                double cost, double rows) {
-  PredictorNode n{};
+  PredictorNode n;
+  predictor_clear_node(&n);
   n.op = op;
   n.parent = parent;
   n.relationship = relationship;
@@ -25,14 +26,13 @@ inline PredictorNode make_node(PredictorOperator op, int parent, PredictorRelati
   n.total_cost = cost;
   n.plan_rows = rows;
   n.plan_width = 16;
-  n.relation_pages = n.relation_tuples = kNan;
-  n.actual_startup = n.actual_total = n.actual_rows = n.actual_loops = n.actual_memory = kNan;
   return n;
 }
 
 // Nested Loop over a Seq Scan and an Index Scan, under a Sort.
 inline OwnedRecord nested_loop_plan() {
   OwnedRecord r;
+  predictor_clear_statement(&r.statement);
   r.nodes.push_back(make_node(PREDICTOR_OP_SORT, -1, PREDICTOR_REL_ROOT, 1000, 100));
   r.nodes.push_back(make_node(PREDICTOR_OP_NESTED_LOOP, 0, PREDICTOR_REL_OUTER, 900, 100));
   r.nodes.push_back(make_node(PREDICTOR_OP_SEQ_SCAN, 1, PREDICTOR_REL_OUTER, 100, 50));
@@ -43,7 +43,6 @@ inline OwnedRecord nested_loop_plan() {
   r.statement.work_mem = 4096;
   r.statement.command = PREDICTOR_COMMAND_SELECT;
   r.statement.total_time = 12.5;
-  r.statement.planning_time = kNan;
   PredictorRecord view = r.view();
   sign(view);
   r.statement = view.statement;
@@ -65,6 +64,7 @@ inline OwnedRecord random_plan(std::mt19937& random, int nodes) {
         return std::exp(below(200) / 10.0);
     }
   };
+  auto small_amount = [&]() { return static_cast<float>(std::min(amount(), 1e30)); };
   OwnedRecord r;
   for (int i = 0; i < nodes; i++) {
     PredictorNode n{};
@@ -91,6 +91,14 @@ inline OwnedRecord random_plan(std::mt19937& random, int nodes) {
       *x = amount();
     n.plan_width = below(2000);
     n.workers_planned = below(9);
+    n.planned_batches = 1 << below(10);
+    n.index_height = static_cast<uint8_t>(below(6));
+    for (float* x :
+         {&n.selectivity, &n.all_visible, &n.index_pages, &n.actual_wall, &n.actual_removed,
+          &n.actual_rechecked, &n.actual_hit, &n.actual_read, &n.actual_temp, &n.actual_disk})
+      *x = small_amount();
+    n.actual_batches = below(64);
+    n.workers_launched = static_cast<uint16_t>(below(9));
     r.nodes.push_back(n);
   }
   r.statement.query_id = random();
@@ -101,7 +109,19 @@ inline OwnedRecord random_plan(std::mt19937& random, int nodes) {
   r.statement.work_mem = below(1 << 20);
   r.statement.command = static_cast<uint8_t>(below(PREDICTOR_COMMAND_MERGE + 1));
   r.statement.instrumentation = static_cast<uint8_t>(below(3));
-  r.statement.flags = static_cast<uint16_t>(below(128));
+  r.statement.flags = static_cast<uint16_t>(below(512));
+  PredictorStatement& s = r.statement;
+  for (float* x : {&s.hash_mem_multiplier, &s.random_page_cost, &s.seq_page_cost,
+                   &s.effective_cache, &s.hit_share, &s.jit_time, &s.trigger_time,
+                   &s.predicted_total, &s.predicted_low, &s.predicted_high})
+    *x = small_amount();
+  s.switches = static_cast<uint32_t>(random());
+  s.parallel_workers = static_cast<uint16_t>(below(9));
+  s.active_backends = static_cast<uint16_t>(below(200));
+  s.predicted_version = below(100);
+  s.predicted_source = static_cast<uint8_t>(below(3));
+  if (s.instrumentation == PREDICTOR_INSTRUMENT_NONE)
+    for (PredictorNode& n : r.nodes) predictor_clear_actuals(&n);
   PredictorRecord view = r.view();
   sign(view);
   r.statement = view.statement;
