@@ -26,7 +26,7 @@ help: ## this list
 deps: ## install what is missing from Debian's packages (root or sudo)
 	@scripts/deps
 
-all: engine extension ## build predictor.so and predictord (default)
+all: engine extension certs ## build predictor.so and predictord (default)
 
 # CMake remembers where it stood and where it found LibTorch, so a moved tree or another LibTorch starts afresh.
 configured_for = $(CURDIR) $(TORCH_DIR)
@@ -51,13 +51,18 @@ tests: configure ## build the unit tests
 extension: needs-postgresql plan
 	@$(make_extension) all
 
+# One file for whoever installs it, several for whoever reads it.
+.PHONY: certs
+certs:
+	@mkdir -p $(BUILD) && certs/assemble >$(BUILD)/predictor-certs && chmod 755 $(BUILD)/predictor-certs
+
 needs-postgresql:
 	@test -n "$(PG_CONFIG)" || { echo 'make: no PostgreSQL with its server headers found; run: make deps' >&2; exit 1; }
 
 install: all ## install module, SQL, predictord and predictor-certs where pg_config says (DESTDIR works)
 	@$(make_extension) install >/dev/null
 	@install -d "$(DESTDIR)$(bindir)"
-	@install -m 755 $(BUILD)/cmake/engine/predictord certs/predictor-certs "$(DESTDIR)$(bindir)/"
+	@install -m 755 $(BUILD)/cmake/engine/predictord $(BUILD)/predictor-certs "$(DESTDIR)$(bindir)/"
 	@echo "installed for PostgreSQL $(pg_major)$(if $(DESTDIR), under $(DESTDIR))"
 
 uninstall: needs-postgresql ## remove what install put there

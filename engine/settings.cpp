@@ -271,7 +271,7 @@ Failure complete_settings(Settings& settings) {
   if (settings.ca_dir.empty()) {
     return bad_setting(
         "ca_dir is not set; name the directory with ca.crt, server.crt and server.key with "
-        "--ca-dir (certs/predictor-certs makes them)");
+        "--ca-dir (predictor-certs makes them)");
   }
   if (settings.threads == 0) settings.threads = std::min(usable_processors(), 16);
   return std::nullopt;
