@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include <math.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
@@ -14,6 +15,7 @@
 #include "extension/directory.h"
 
 #define FILE_PREFIX "predictor."
+#define LEAST_CHANGE 0.01		/* of a calibration */
 
 typedef struct Directory
 {
@@ -148,6 +150,36 @@ directory_find_uuid(Oid database, const pg_uuid_t *uuid, ServedEntry *entry)
 		*entry = *found;
 	LWLockRelease(directory->lock);
 	return found != NULL;
+}
+
+int64
+directory_model_key(const pg_uuid_t *uuid)
+{
+	uint64		key = 0;
+
+	for (int i = 0; i < 8; i++)
+		key = key << 8 | uuid->data[i];
+	return (int64) key;
+}
+
+void
+directory_calibrate(Oid database, int64 model_key, int version, double calibration)
+{
+	LWLockAcquire(directory->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < PREDICTOR_MAX_MODELS; i++)
+	{
+		ServedEntry *entry = &directory->entries[i];
+
+		if (entry->database != database || entry->version != version ||
+			directory_model_key(&entry->uuid) != model_key)
+			continue;
+		/* who predicts looks again at each change of the directory: not for a trifle */
+		if (fabs(entry->calibration / calibration - 1) < LEAST_CHANGE)
+			continue;
+		entry->calibration = calibration;
+		pg_atomic_fetch_add_u64(&directory->generation, 1);
+	}
+	LWLockRelease(directory->lock);
 }
 
 uint64

@@ -2,7 +2,8 @@
  * directory.h - which version of which model answers: a fixed table in shared memory, and the files
  * that hold the verified bundles, one for all backends.
  *
- * A publisher (worker/publisher.c), one at a time in the whole server, is the only writer. A bundle's
+ * A publisher (worker/publisher.c), one at a time in the whole server, is the only writer but for
+ * calibration, which collectors set. A bundle's
  * file is written under a temporary name, synced, renamed and then named in the directory; it is never
  * changed, and removed when another takes its place. Who has mapped it keeps it: the system frees the
  * memory when the last mapping has gone. Files are named by a number that is used once while the
@@ -35,6 +36,9 @@ typedef struct ServedEntry
 	uint64		file;			/* number of the bundle's file */
 	uint64		size;
 	uint8		sha256[32];
+	uint64		key_id;			/* of the key that it knows constants by; 0: it knows none */
+	uint64		warned_key_id;	/* that the log has been told of, since it is another */
+	double		calibration;	/* factor of live calibration */
 	TimestampTz trained_at;
 	TimestampTz published_at;
 	char		problem[160];	/* why the active version does not answer; empty: it does */
@@ -47,6 +51,9 @@ typedef enum DirectoryResult
 	DIRECTORY_SEVERAL,			/* several models, and none was named */
 	DIRECTORY_BUSY				/* the lock was not to be had */
 } DirectoryResult;
+
+/* How a model is named in records: the first half of its uuid, as predictor.model_key() has it. */
+extern int64 directory_model_key(const pg_uuid_t *uuid);
 
 /* Grows with each change of the directory. */
 extern uint64 directory_generation(void);
@@ -67,6 +74,9 @@ extern uint64 directory_new_file(void);
 extern bool directory_put(const ServedEntry *entry);
 /* Removes the entries of a database but those with the given uuids, and their files. */
 extern void directory_keep(Oid database, const pg_uuid_t *uuids, int count);
+
+/* Sets the factor of a version of the database; for collectors. */
+extern void directory_calibrate(Oid database, int64 model_key, int version, double calibration);
 
 extern Size directory_shmem_size(void);
 extern void directory_shmem_init(LWLock *lock);

@@ -10,7 +10,9 @@
 #include <math.h>
 
 #include "commands/defrem.h"
+#include "datatype/timestamp.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "extension/explain.h"
 #include "extension/settings.h"
@@ -149,6 +151,26 @@ explain_show_node(const PredictorNodePrediction *p, ExplainState *es)
 	show_number("Predicted Memory", "kB", p->memory_kb, 0, es);
 }
 
+/* How many seconds ago the model was trained and so its intervals were calibrated. */
+static int64
+age_of(const Answer *answer)
+{
+	return Max(0, (GetCurrentTimestamp() - answer->trained_at) / USECS_PER_SEC);
+}
+
+static void
+append_age(StringInfo str, int64 seconds)
+{
+	if (seconds < 2 * SECS_PER_MINUTE)
+		appendStringInfo(str, " age=" INT64_FORMAT " s", seconds);
+	else if (seconds < 2 * SECS_PER_HOUR)
+		appendStringInfo(str, " age=" INT64_FORMAT " min", seconds / SECS_PER_MINUTE);
+	else if (seconds < 2 * SECS_PER_DAY)
+		appendStringInfo(str, " age=" INT64_FORMAT " h", seconds / SECS_PER_HOUR);
+	else
+		appendStringInfo(str, " age=" INT64_FORMAT " d", seconds / SECS_PER_DAY);
+}
+
 static void
 show_plan_text(const Answer *answer, ExplainState *es)
 {
@@ -163,6 +185,7 @@ show_plan_text(const Answer *answer, ExplainState *es)
 		appendStringInfo(es->str, " time=%.3f ms", p->total_ms);
 		append_interval(es->str, p->low_ms, p->high_ms);
 	}
+	append_age(es->str, age_of(answer));
 	if (p->out_of_distribution)
 		appendStringInfoString(es->str, " out of distribution");
 	appendStringInfoChar(es->str, '\n');
@@ -185,6 +208,7 @@ explain_show_plan(const Answer *answer, ExplainState *es)
 	show_number("Total Time", "ms", p->total_ms, 3, es);
 	show_number("Low", "ms", p->low_ms, 3, es);
 	show_number("High", "ms", p->high_ms, 3, es);
+	ExplainPropertyInteger("Calibration Age", "s", age_of(answer), es);
 	ExplainPropertyBool("Out Of Distribution", p->out_of_distribution, es);
 	ExplainCloseGroup("Prediction", "Prediction", true, es);
 }

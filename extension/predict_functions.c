@@ -4,18 +4,26 @@
  * They parse, plan and start the statement as EXPLAIN does, so that PostgreSQL itself checks the
  * caller's rights, and run nothing of it. As with EXPLAIN, planning may evaluate functions that are
  * immutable or stable.
+ *
+ * Values for $1, $2, ... come as text and are read as the types that the statement gives them; the plan
+ * is the one that is made for just these values.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/params.h"
 #include "nodes/plannodes.h"
+#include "parser/analyze.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -41,17 +49,66 @@ parse_one(const char *query)
 	return linitial(statements);
 }
 
+/* Parse analysis that finds out the types of parameters, if there may be any. */
+static List *
+analyze(RawStmt *raw, const char *query, bool with_parameters, Oid **types, int *count)
+{
+#if PG_VERSION_NUM >= 150000
+	return with_parameters ? pg_analyze_and_rewrite_varparams(raw, query, types, count, NULL) :
+		pg_analyze_and_rewrite_fixedparams(raw, query, NULL, 0, NULL);
+#else
+	Query	   *analyzed;
+
+	if (!with_parameters)
+		return pg_analyze_and_rewrite(raw, query, NULL, 0, NULL);
+	analyzed = parse_analyze_varparams(raw, query, types, count);
+	return analyzed->commandType == CMD_UTILITY ? list_make1(analyzed) : QueryRewrite(analyzed);
+#endif
+}
+
+/* The values as the statement's parameters; raises if their number or their text does not fit. */
+static ParamListInfo
+bind(ArrayType *values, const Oid *types, int count)
+{
+	Datum	   *texts;
+	bool	   *nulls;
+	int			given;
+	ParamListInfo params;
+
+	if (ARR_NDIM(values) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("parameters must be an array of one dimension")));
+	deconstruct_array(values, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &given);
+	if (given != count)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the statement has %d parameters, and %d values were given", count, given)));
+	params = makeParamList(count);
+	for (int i = 0; i < count; i++)
+	{
+		ParamExternData *param = &params->params[i];
+		Oid			input;
+		Oid			element;
+
+		getTypeInputInfo(types[i], &input, &element);
+		param->ptype = types[i];
+		param->pflags = PARAM_FLAG_CONST;
+		param->isnull = nulls[i];
+		param->value = OidInputFunctionCall(input, nulls[i] ? NULL : TextDatumGetCString(texts[i]),
+											element, -1);
+	}
+	return params;
+}
+
 static PlannedStmt *
-plan_one(const char *query)
+plan_one(const char *query, ArrayType *values, ParamListInfo *params)
 {
 	RawStmt    *raw = parse_one(query);
-	List	   *queries;
+	Oid		   *types = NULL;
+	int			count = 0;
+	List	   *queries = analyze(raw, query, values != NULL, &types, &count);
 
-#if PG_VERSION_NUM >= 150000
-	queries = pg_analyze_and_rewrite_fixedparams(raw, query, NULL, 0, NULL);
-#else
-	queries = pg_analyze_and_rewrite(raw, query, NULL, 0, NULL);
-#endif
 	if (list_length(queries) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -61,20 +118,22 @@ plan_one(const char *query)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a utility statement has no plan to predict"),
 				 errhint("Give a SELECT, INSERT, UPDATE, DELETE or MERGE.")));
-	return pg_plan_query(linitial(queries), query, CURSOR_OPT_PARALLEL_OK, NULL);
+	*params = values != NULL ? bind(values, types, count) : NULL;
+	return pg_plan_query(linitial(queries), query, CURSOR_OPT_PARALLEL_OK, *params);
 }
 
 /* Starts the statement as EXPLAIN does. The caller ends it with end_query(). */
 static QueryDesc *
-start_query(const char *query)
+start_query(const char *query, ArrayType *values)
 {
-	PlannedStmt *plan = plan_one(query);
+	ParamListInfo params;
+	PlannedStmt *plan = plan_one(query, values, &params);
 	QueryDesc  *queryDesc;
 
 	PushCopiedSnapshot(GetActiveSnapshot());
 	UpdateActiveSnapshotCommandId();
 	queryDesc = CreateQueryDesc(plan, query, GetActiveSnapshot(), InvalidSnapshot,
-								None_Receiver, NULL, NULL, 0);
+								None_Receiver, params, NULL, 0);
 	ExecutorStart(queryDesc, EXEC_FLAG_EXPLAIN_ONLY);
 	return queryDesc;
 }
@@ -87,7 +146,7 @@ end_query(QueryDesc *queryDesc)
 	PopActiveSnapshot();
 }
 
-/* The answer for the statement in argument 0 by the model in argument 1. */
+/* The answer for the statement in argument 0 by the model in argument 1, with the values in argument 2. */
 static Answer *
 predict_arguments(FunctionCallInfo fcinfo, QueryDesc **queryDesc)
 {
@@ -102,7 +161,8 @@ predict_arguments(FunctionCallInfo fcinfo, QueryDesc **queryDesc)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the statement to predict must not be null")));
-	*queryDesc = start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	*queryDesc = start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+							 PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2));
 	/* after planning, which may evaluate functions that look up models themselves */
 	model = serve_model(PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)), &problem, &hint);
 	if (model == NULL)

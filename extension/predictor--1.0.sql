@@ -191,6 +191,27 @@ CREATE TABLE predictor.model_version (
 );
 ALTER TABLE predictor.model_version ALTER COLUMN bundle SET STORAGE EXTERNAL;
 
+/* How well a version's predictions do while it answers (worker/accuracy.c). */
+CREATE TABLE predictor.drift (
+	model uuid NOT NULL,
+	version integer NOT NULL,
+	observations bigint NOT NULL DEFAULT 0,
+	bias float8 NOT NULL DEFAULT 0,
+	mean_error float8 NOT NULL DEFAULT 0,
+	error_sum float8 NOT NULL DEFAULT 0,
+	least_error_sum float8 NOT NULL DEFAULT 0,
+	calibration float8 NOT NULL DEFAULT 1,
+	drifted_at timestamptz,
+	PRIMARY KEY (model, version),
+	FOREIGN KEY (model, version) REFERENCES predictor.model_version ON DELETE CASCADE
+);
+
+/* How a model is named in records: by the first half of its uuid. */
+CREATE FUNCTION predictor.model_key(model uuid) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT ('x' || left(replace(model::text, '-', ''), 16))::bit(64)::bigint
+$$;
+
 /* Makes changes of models reach whoever predicts, at commit and at its replay (worker/publisher.c). */
 CREATE FUNCTION predictor.models_changed() RETURNS trigger
 LANGUAGE C SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'predictor_models_changed';
@@ -416,7 +437,7 @@ RETURNS SETOF record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_traini
 /* prediction */
 
 CREATE FUNCTION predictor.predict(
-	query text, model name DEFAULT NULL,
+	query text, model name DEFAULT NULL, params text[] DEFAULT NULL,
 	OUT path integer, OUT parent integer, OUT node text, OUT relation text,
 	OUT startup_ms float8, OUT total_ms float8, OUT low_ms float8, OUT high_ms float8,
 	OUT rows float8, OUT loops float8, OUT memory_kb float8, OUT source text)
@@ -424,7 +445,7 @@ RETURNS SETOF record LANGUAGE C VOLATILE CALLED ON NULL INPUT
 AS 'MODULE_PATHNAME', 'predictor_predict';
 
 CREATE FUNCTION predictor.predict_total(
-	query text, model name DEFAULT NULL,
+	query text, model name DEFAULT NULL, params text[] DEFAULT NULL,
 	OUT total_ms float8, OUT low_ms float8, OUT high_ms float8, OUT rows float8,
 	OUT memory_kb float8, OUT source text, OUT model_name name, OUT version integer,
 	OUT out_of_distribution boolean)
@@ -460,7 +481,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		WHERE p.proname = ANY (
 			'{create_model,alter_model,drop_model,activate,train,cancel_training,ask_training,
 			reset_history,check_engine,import_plan,flush,predict,predict_total,
-			training_progress,counters,aggregates,engine_state,operator_name}'::name[])
+			training_progress,counters,aggregates,serving_models,engine_state,
+			operator_name}'::name[])
 	UNION ALL
 	SELECT 'SELECT ON', c.oid::regclass::text FROM pg_class c
 		JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid

@@ -136,7 +136,9 @@ mapping_of(const ServedEntry *entry, char *error, size_t error_size)
 	mapping->served.name = entry->name;
 	mapping->served.version = entry->version;
 	mapping->served.generation = entry->file;
+	mapping->served.uuid = entry->uuid;
 	mapping->served.trained_at = entry->trained_at;
+	mapping->served.calibration = entry->calibration;
 	return mapping;
 }
 
@@ -343,6 +345,44 @@ serve_model(const char *name, const char **problem, const char **hint)
 	return &mapping->served;
 }
 
+/* ---- answers ---- */
+
+/* Multiplies the times by the factor of live calibration. */
+static void
+calibrate(double factor, PredictorNodePrediction *nodes, int count, PredictorPlanPrediction *plan)
+{
+	for (int i = 0; i < count; i++)
+	{
+		nodes[i].startup_ms *= factor;
+		nodes[i].total_ms *= factor;
+		nodes[i].low_ms *= factor;
+		nodes[i].high_ms *= factor;
+	}
+	plan->total_ms *= factor;
+	plan->low_ms *= factor;
+	plan->high_ms *= factor;
+}
+
+/* Fills the answers for a record; false if there is no memory to work in. */
+static bool
+predict_record(const ServedModel *model, const PredictorRecord *record, MemoryContext context,
+			   PredictorNodePrediction *nodes, PredictorPlanPrediction *plan)
+{
+	Size		size = predictor_model_workspace(model->model, record->node_count) + 16;
+	void	   *workspace = MemoryContextAllocExtended(context, size,
+													   MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+
+	if (workspace == NULL)
+		return false;
+	predictor_model_predict(model->model, record, (void *) TYPEALIGN(16, (uintptr_t) workspace),
+							nodes, plan);
+	pfree(workspace);
+	if (predictor_live_calibration && model->calibration != 1)
+		calibrate(model->calibration, nodes, record->node_count, plan);
+	shared_count(COUNTER_PREDICTIONS);
+	return true;
+}
+
 Answer *
 serve_predict(const ServedModel *model, QueryDesc *queryDesc, MemoryContext context,
 			  const char **problem)
@@ -350,35 +390,28 @@ serve_predict(const ServedModel *model, QueryDesc *queryDesc, MemoryContext cont
 	bool		too_large = false;
 	Extract    *extract = extract_plan(queryDesc, &model->key, context, &too_large);
 	Answer	   *answer = NULL;
-	void	   *workspace = NULL;
-	int			count;
 
-	*problem = NULL;
 	if (extract != NULL)
-	{
-		count = extract->record.node_count;
 		answer = MemoryContextAllocExtended(context, MAXALIGN(sizeof(Answer)) +
-											count * sizeof(PredictorNodePrediction),
+											extract->record.node_count * sizeof(PredictorNodePrediction),
 											MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
-		workspace = MemoryContextAllocExtended(context,
-											   predictor_model_workspace(model->model, count) + 16,
-											   MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
-	}
-	if (answer == NULL || workspace == NULL)
+	if (answer != NULL)
 	{
-		*problem = too_large ? "the plan has too many nodes" : "out of memory";
+		answer->nodes = (PredictorNodePrediction *) ((char *) answer + MAXALIGN(sizeof(Answer)));
+		if (!predict_record(model, &extract->record, context, answer->nodes, &answer->plan))
+			answer = NULL;
+	}
+	if (answer == NULL)
+	{
+		*problem = too_large ? "the plan has more than " CppAsString2(PREDICTOR_MAX_NODES) " nodes" :
+			"out of memory";
 		return NULL;
 	}
+	*problem = NULL;
 	answer->model = model->name;
 	answer->version = model->version;
 	answer->trained_at = model->trained_at;
-	answer->node_count = count;
+	answer->node_count = extract->record.node_count;
 	answer->extract = extract;
-	answer->nodes = (PredictorNodePrediction *) ((char *) answer + MAXALIGN(sizeof(Answer)));
-	predictor_model_predict(model->model, &extract->record,
-							(void *) TYPEALIGN(16, (uintptr_t) workspace),
-							answer->nodes, &answer->plan);
-	pfree(workspace);
-	shared_count(COUNTER_PREDICTIONS);
 	return answer;
 }

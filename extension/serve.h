@@ -27,7 +27,9 @@ typedef struct ServedModel
 	NameData	name;
 	int			version;
 	uint64		generation;		/* another one with each publication of another bundle */
+	pg_uuid_t	uuid;
 	TimestampTz trained_at;
+	double		calibration;	/* factor of live calibration, if that is on */
 	PredictorModel *model;		/* reads the mapped bundle */
 	HashKey		key;			/* of this database */
 } ServedModel;

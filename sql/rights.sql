@@ -7,7 +7,7 @@ CREATE ROLE predictor_nobody;
 CREATE ROLE predictor_reader IN ROLE pg_monitor;
 CREATE ROLE predictor_user;
 GRANT USAGE ON SCHEMA predictor TO predictor_user;
-GRANT EXECUTE ON FUNCTION predictor.predict(text, name), predictor.predict_total(text, name)
+GRANT EXECUTE ON FUNCTION predictor.predict(text, name, text[]), predictor.predict_total(text, name, text[])
   TO predictor_user;
 
 SET ROLE predictor_nobody;

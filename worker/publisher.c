@@ -174,32 +174,42 @@ read_bundle(ServedEntry *entry, Size *size)
 
 /* Verifies the active version and stores its file. False: the entry says why not. */
 static bool
-verify(ServedEntry *entry, const HashKey *key)
+verify(ServedEntry *entry)
 {
 	Size		size;
 	char	   *bytes = read_bundle(entry, &size);
 	PredictorModel *model;
-	uint64		key_id;
 
 	if (bytes == NULL)
 		return false;
 	model = predictor_model_open(bytes, size, entry->problem, sizeof(entry->problem));
 	if (model == NULL)
 		return false;
-	key_id = predictor_model_key_id(model);
+	entry->key_id = predictor_model_key_id(model);
 	predictor_model_close(model);
-	if (key_id != 0 && key_id != key->id)
-		ereport(WARNING,
-				(errmsg("constants are ignored by version %d of model \"%s\"", entry->active_version,
-						NameStr(entry->name)),
-				 errdetail("It was trained under another key than the one in predictor.hash_key."),
-				 errhint("Train the model again.")));
 	entry->file = store_file(bytes, size);
 	entry->size = size;
 	entry->version = entry->active_version;
 	entry->problem[0] = '\0';
 	entry->published_at = GetCurrentTimestamp();
 	return true;
+}
+
+/* Says so, once, if the model knows constants by another key than the database's. */
+static void
+compare_key(ServedEntry *entry, const HashKey *key)
+{
+	if (entry->version == NO_VERSION || entry->key_id == 0 || entry->key_id == key->id)
+		entry->warned_key_id = 0;
+	else if (entry->warned_key_id != key->id)
+	{
+		entry->warned_key_id = key->id;
+		ereport(WARNING,
+				(errmsg("version %d of model \"%s\" ignores constants", entry->version,
+						NameStr(entry->name)),
+				 errdetail("It was trained under another key than the one in predictor.hash_key."),
+				 errhint("Train the model again.")));
+	}
 }
 
 static bool
@@ -211,7 +221,7 @@ is_same_problem(const ServedEntry *a, const ServedEntry *b)
 /* Brings the directory up to date with one row of predictor.model. */
 static void
 publish_model(const NameData *name, const pg_uuid_t *uuid, int active_version, const bytea *sha256,
-			  const HashKey *key)
+			  double calibration, const HashKey *key)
 {
 	ServedEntry old;
 	ServedEntry entry;
@@ -221,12 +231,14 @@ publish_model(const NameData *name, const pg_uuid_t *uuid, int active_version, c
 	{
 		memset(&old, 0, sizeof(old));
 		old.version = old.active_version = NO_VERSION;
+		old.calibration = 1;
 	}
 	entry = old;
 	entry.database = MyDatabaseId;
 	entry.name = *name;
 	entry.uuid = *uuid;
 	entry.active_version = active_version;
+	entry.calibration = calibration;
 	if (active_version == NO_VERSION)
 	{
 		/* a new file number also tells readers that this is not the model they had */
@@ -238,10 +250,11 @@ publish_model(const NameData *name, const pg_uuid_t *uuid, int active_version, c
 			 VARSIZE_ANY_EXHDR(sha256) == sizeof(old.sha256) &&
 			 memcmp(VARDATA_ANY(sha256), old.sha256, sizeof(old.sha256)) == 0)
 		entry.problem[0] = '\0';
-	else if (!verify(&entry, key))
+	else if (!verify(&entry))
 	{
 		memcpy(entry.sha256, old.sha256, sizeof(entry.sha256));
 		entry.trained_at = old.trained_at;
+		entry.calibration = old.calibration;
 		if (!is_same_problem(&entry, &old))
 			ereport(WARNING,
 					(errmsg("version %d of model \"%s\" cannot be used: %s", active_version,
@@ -250,6 +263,7 @@ publish_model(const NameData *name, const pg_uuid_t *uuid, int active_version, c
 					 errdetail("Version %d goes on answering.", old.version),
 					 errhint("Activate another version with predictor.activate(), or train the model again.")));
 	}
+	compare_key(&entry, key);
 	if (memcmp(&entry, &old, sizeof(entry)) != 0 && !directory_put(&entry) && !said_full)
 	{
 		said_full = true;
@@ -267,9 +281,11 @@ publish_models(const HashKey *key)
 	SPITupleTable *rows;
 
 	worker_begin("publishing models");
-	if (SPI_execute("SELECT m.name, m.uuid, m.active_version, v.sha256 FROM predictor.model m"
+	if (SPI_execute("SELECT m.name, m.uuid, m.active_version, v.sha256, coalesce(d.calibration, 1)"
+					" FROM predictor.model m"
 					" LEFT JOIN predictor.model_version v"
 					" ON v.model = m.uuid AND v.version = m.active_version"
+					" LEFT JOIN predictor.drift d ON d.model = v.model AND d.version = v.version"
 					" ORDER BY m.created_at", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read predictor.model");
 	count = (int) SPI_processed;
@@ -280,14 +296,15 @@ publish_models(const HashKey *key)
 	directory_keep(MyDatabaseId, uuids, count);
 	for (int i = 0; i < count; i++)
 	{
-		bool		isnull[4];
+		bool		isnull[5];
 		Name		name = DatumGetName(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull[0]));
 		Datum		version = SPI_getbinval(rows->vals[i], rows->tupdesc, 3, &isnull[2]);
 		Datum		sha256 = SPI_getbinval(rows->vals[i], rows->tupdesc, 4, &isnull[3]);
 
 		CHECK_FOR_INTERRUPTS();
 		publish_model(name, &uuids[i], isnull[2] ? NO_VERSION : DatumGetInt32(version),
-					  isnull[3] ? NULL : DatumGetByteaPP(sha256), key);
+					  isnull[3] ? NULL : DatumGetByteaPP(sha256),
+					  DatumGetFloat8(SPI_getbinval(rows->vals[i], rows->tupdesc, 5, &isnull[4])), key);
 	}
 	worker_commit();
 }

@@ -157,7 +157,7 @@ is( $node->safe_psql('postgres',
 $node->safe_psql('postgres', <<'EOS');
 CREATE ROLE clerk;
 GRANT USAGE ON SCHEMA predictor TO clerk;
-GRANT EXECUTE ON FUNCTION predictor.predict_total(text, name) TO clerk;
+GRANT EXECUTE ON FUNCTION predictor.predict_total(text, name, text[]) TO clerk;
 EOS
 ($code, $out, $err) = $node->psql('postgres',
 	"SET ROLE clerk; SELECT * FROM predictor.predict_total('SELECT * FROM sale')");

@@ -191,6 +191,17 @@ is($standby->safe_psql('postgres', 'SELECT predictor.flush()'), 't', 'promoted, 
 $standby->safe_psql('postgres', "SELECT predictor.activate('m', 1)");
 is($standby->safe_psql('postgres', "SELECT version FROM predictor.predict_total('SELECT 1')"), '1', 'and publishes what is activated');
 
+# --- another key ---
+
+my $from = -s $standby->logfile;
+$standby->safe_psql('postgres', "INSERT INTO predictor.hash_key VALUES (7, decode(repeat('ab', 16), 'hex'))");
+for (1 .. 2)
+{
+	$standby->safe_psql('postgres', 'UPDATE predictor.model SET name = name');
+	is($standby->safe_psql('postgres', "SELECT version FROM predictor.predict_total('SELECT 1')"), '1', 'a model answers under another key too');
+}
+is(log_count($standby, $from, 'WARNING:  version 1 of model "m" ignores constants'), 1, 'with one warning');
+
 # --- what goes ---
 
 $standby->safe_psql('postgres', "SELECT predictor.drop_model('m')");
