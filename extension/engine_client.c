@@ -19,13 +19,8 @@
 
 #include "extension/compat.h"
 #include "extension/engine_client.h"
+#include "extension/engine_files.h"
 #include "extension/settings.h"
-
-/*
- * The server's own check of private key files, which logs what is wrong. Declared here because its
- * header needs others that packaged servers do not ship.
- */
-extern bool check_ssl_key_file_permissions(const char *ssl_key_file, bool isServerStart);
 
 /* How long the server's own engine may take to be there, and how long until a worker starts. */
 #define EMBEDDED_TIMEOUT_MS 60000
@@ -47,10 +42,16 @@ DEFINE_WAIT_EVENT(wait_event_engine, "PredictorEngineStart")
 		pthread_sigmask(SIG_SETMASK, &before_, NULL); \
 	} while (0)
 
+void
+engine_close(void)
+{
+	WITH_SIGNALS_BLOCKED(engine_http_shutdown());
+}
+
 static void
 close_at_exit(int code, Datum arg)
 {
-	WITH_SIGNALS_BLOCKED(engine_http_shutdown());
+	engine_close();
 }
 
 static void
@@ -62,16 +63,6 @@ serve_interrupts(EngineWaitHook on_wait, void *context)
 		on_wait(context);
 }
 
-/* A path of the settings; relative ones begin at the data directory. */
-static void
-resolve_path(char *out, const char *path)
-{
-	if (is_absolute_path(path))
-		strlcpy(out, path, MAXPGPATH);
-	else
-		snprintf(out, MAXPGPATH, "%s/%s", DataDir, path);
-}
-
 static void
 find_configured(EngineTarget *target)
 {
@@ -81,9 +72,7 @@ find_configured(EngineTarget *target)
 	length = strlen(target->url);
 	while (length > 0 && target->url[length - 1] == '/')
 		target->url[--length] = '\0';
-	resolve_path(target->ca_file, predictor_ssl_ca_file);
-	resolve_path(target->cert_file, predictor_ssl_cert_file);
-	resolve_path(target->key_file, predictor_ssl_key_file);
+	engine_files_configured(target);
 }
 
 static void
@@ -308,11 +297,11 @@ engine_request(const EngineTarget *target, const EngineCall *call)
 	static bool exit_registered = false;
 	EngineReply *reply = palloc0(sizeof(EngineReply));
 	EngineHttpRequest request = {0};
+	const char *cause;
 
-	if (!check_ssl_key_file_permissions(target->key_file, false))
+	if (!engine_files_prepare(target, &request, reply, &cause))
 	{
-		reply->problem = ENGINE_BAD_CLIENT_FILES;
-		engine_explain(target, call, "", reply);
+		engine_explain(target, call, cause, reply);
 		return reply;
 	}
 	if (!exit_registered)
@@ -323,9 +312,6 @@ engine_request(const EngineTarget *target, const EngineCall *call)
 
 	request.method = call->method;
 	request.url = psprintf("%s%s", target->url, call->path);
-	request.ca_file = target->ca_file;
-	request.cert_file = target->cert_file;
-	request.key_file = target->key_file;
 	request.headers = make_headers(call);
 	request.body = call->body;
 	request.body_fd = call->body_fd;

@@ -30,6 +30,7 @@ typedef struct EngineTarget
 {
 	char		url[MAXPGPATH]; /* without a slash at the end */
 	char		ca_file[MAXPGPATH];
+	char		crl_file[MAXPGPATH];	/* or empty */
 	char		cert_file[MAXPGPATH];
 	char		key_file[MAXPGPATH];
 	bool		embedded;		/* the server's own engine */
@@ -81,6 +82,9 @@ typedef struct EngineReply
 
 /* The reply lives in the current memory context. */
 extern EngineReply *engine_request(const EngineTarget *target, const EngineCall *call);
+
+/* Closes the connection that is kept between requests, if there is one. */
+extern void engine_close(void);
 
 /* Raises unless the engine answered with a status below 300. */
 extern void engine_require_answer(const EngineTarget *target, const EngineReply *reply);

@@ -181,8 +181,16 @@ bool set_security(CURL* easy, const EngineHttpRequest& request) {
   set(CURLOPT_CAINFO, request.ca_file);
   // The default would be the system's authorities, in addition to ours.
   set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
+#if LIBCURL_VERSION_NUM >= 0x075700
+  // Else a changed file of authorities would not be read again for a day.
+  set(CURLOPT_CA_CACHE_TIMEOUT, 0L);
+#endif
+  if (request.crl_file != nullptr) set(CURLOPT_CRLFILE, request.crl_file);
+  // A resumed session would not verify the engine's certificate again.
+  set(CURLOPT_SSL_SESSIONID_CACHE, 0L);
   set(CURLOPT_SSLCERT, request.cert_file);
   set(CURLOPT_SSLKEY, request.key_file);
+  if (request.passphrase != nullptr) set(CURLOPT_KEYPASSWD, request.passphrase);
   return code == CURLE_OK;
 }
 
@@ -262,6 +270,8 @@ EngineProblem classify(CURLcode code) {
     }
     case CURLE_SSL_CACERT_BADFILE:
       return ENGINE_BAD_CA_FILE;
+    case CURLE_SSL_CRL_BADFILE:
+      return ENGINE_BAD_CRL_FILE;
     case CURLE_SSL_CERTPROBLEM:
       return ENGINE_BAD_CLIENT_FILES;
     case CURLE_PEER_FAILED_VERIFICATION:

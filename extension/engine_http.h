@@ -33,8 +33,10 @@ typedef struct EngineHttpRequest
 	const char *method;
 	const char *url;
 	const char *ca_file;		/* the only authority that is trusted */
+	const char *crl_file;		/* what it does not trust any more; or NULL */
 	const char *cert_file;
 	const char *key_file;
+	const char *passphrase;		/* of the key; NULL: it is not encrypted */
 	const char *const *headers; /* "Name: value", NULL at the end; may be NULL */
 	const void *body;			/* or NULL */
 	int			body_fd;		/* read by offset from 0, if body is NULL and this is not -1 */
@@ -55,6 +57,7 @@ typedef enum EngineProblem
 	ENGINE_CONNECT_TIMEOUT,
 	ENGINE_TIMEOUT,				/* connected, but no whole answer in time */
 	ENGINE_BAD_CA_FILE,
+	ENGINE_BAD_CRL_FILE,
 	ENGINE_BAD_CLIENT_FILES,	/* our certificate or key cannot be used */
 	ENGINE_SERVER_REFUSED,		/* we do not accept the engine's certificate */
 	ENGINE_CLIENT_REFUSED,		/* the engine does not accept ours */

@@ -19,13 +19,30 @@
 static char *
 hint_about_server_certificate(const EngineTarget *target)
 {
-	return psprintf("The engine's certificate must name the host of predictor.engine_url, be valid "
-					"now, and come from the authority in \"%s\".", target->ca_file);
+	return psprintf("The engine's certificate must name the host of predictor.engine_url, be meant for servers, be "
+					"valid now and not revoked, and come from the authority in \"%s\".", target->ca_file);
 }
 
+/* What to do about the alert with which the engine refuses our certificate. */
 static char *
-hint_about_our_certificate(const EngineTarget *target)
+hint_about_our_certificate(const EngineTarget *target, const char *alert)
 {
+	static const struct
+	{
+		const char *alert;
+		const char *hint;
+	}			hints[] = {
+		{"unknown ca", "it comes from an authority that is not in ca.crt of the engine's --ca-dir"},
+		{"certificate expired", "it has expired, or else the engine's revocation list has; make a new one"},
+		{"certificate revoked", "it is in the engine's revocation list; make a new one"},
+		{"unsupported certificate", "it is not made for clients; make one with predictor-certs client"},
+		{"bad certificate", "it is damaged, not valid yet, or the engine has no revocation list of its authority"},
+		{"certificate unknown", "it is not valid yet (compare the clocks), or cannot be checked"},
+	};
+
+	for (int i = 0; i < lengthof(hints); i++)
+		if (strcmp(alert, hints[i].alert) == 0)
+			return psprintf("About \"%s\": %s. The engine's log says more.", target->cert_file, hints[i].hint);
 	return psprintf("The certificate \"%s\" must be valid now, be meant for clients, and come from the "
 					"authority that the engine trusts (ca.crt in the engine's --ca-dir).",
 					target->cert_file);
@@ -42,23 +59,30 @@ hint_about_reaching(const EngineTarget *target)
 static void
 explain_files(const EngineTarget *target, const char *cause, EngineReply *reply)
 {
-	bool		ca = reply->problem == ENGINE_BAD_CA_FILE;
+	const char *what = psprintf("the certificate \"%s\" or the private key \"%s\"",
+								target->cert_file, target->key_file);
+	const char *hint = "predictor.ssl_cert_file and predictor.ssl_key_file name them; the key must belong to the "
+		"server's account with permissions 0600, and predictor.ssl_passphrase_command must print its passphrase if it "
+		"is encrypted.";
 
+	if (reply->problem == ENGINE_BAD_CA_FILE)
+	{
+		what = psprintf("the authority \"%s\"", target->ca_file);
+		hint = "predictor.ssl_ca_file names it; it must hold PEM certificates.";
+	}
+	else if (reply->problem == ENGINE_BAD_CRL_FILE)
+	{
+		what = psprintf("the revocation list \"%s\"", target->crl_file);
+		hint = "predictor.ssl_crl_file names it; it must hold PEM revocation lists.";
+	}
+	else if (cause[0] == '\0')
+	{
+		what = psprintf("the private key \"%s\"", target->key_file);
+		cause = "it is missing, or not private";
+	}
 	reply->sqlstate = ERRCODE_CONFIG_FILE_ERROR;
-	if (ca)
-		reply->error = psprintf("could not connect to engine at %s: the authority \"%s\" cannot be used: %s",
-								target->url, target->ca_file, cause);
-	else if (cause[0] != '\0')
-		reply->error = psprintf("could not connect to engine at %s: certificate or key cannot be used: %s",
-								target->url, cause);
-	else
-		reply->error = psprintf("could not connect to engine at %s: the private key \"%s\" cannot be used",
-								target->url, target->key_file);
-	reply->hint = psprintf("%s %s", ca
-						   ? "predictor.ssl_ca_file names it; it must hold PEM certificates."
-						   : "predictor.ssl_cert_file and predictor.ssl_key_file name them; the key must "
-						   "belong to the server's account with permissions 0600.",
-						   "predictor-certs makes such files; the server's log may say more.");
+	reply->error = psprintf("could not connect to engine at %s: %s cannot be used: %s", target->url, what, cause);
+	reply->hint = psprintf("%s predictor-certs makes such files; the server's log may say more.", hint);
 }
 
 static void
@@ -74,7 +98,7 @@ explain_trust(const EngineTarget *target, const char *cause, EngineReply *reply)
 	{
 		reply->error = psprintf("could not connect to engine at %s: it does not accept our certificate: %s",
 								target->url, cause);
-		reply->hint = hint_about_our_certificate(target);
+		reply->hint = hint_about_our_certificate(target, cause);
 	}
 	else
 	{
@@ -125,6 +149,7 @@ engine_explain(const EngineTarget *target, const EngineCall *call, const char *c
 			reply->hint = pstrdup("predictor.engine_url must look like https://host:8443.");
 			break;
 		case ENGINE_BAD_CA_FILE:
+		case ENGINE_BAD_CRL_FILE:
 		case ENGINE_BAD_CLIENT_FILES:
 			explain_files(target, cause, reply);
 			break;

@@ -2,13 +2,28 @@
 
 \echo Use "CREATE EXTENSION predictor" to load this file. \quit
 
-/* A schema that someone else made, and so owns, is no place for what superusers' workers run. */
+/*
+ * Names of this script are looked up in schema predictor, and superusers' workers use what is in it. So
+ * nobody else may own it, be able to create in it, or have put anything there: an operator of theirs could
+ * fit better than PostgreSQL's own. Until that is known, everything is written with its schema.
+ */
 DO $$
 BEGIN
-	IF (SELECT nspowner <> current_user::pg_catalog.regrole FROM pg_catalog.pg_namespace
-		WHERE nspname = 'predictor') THEN
+	IF EXISTS (
+		SELECT 1 FROM pg_catalog.pg_namespace n
+		WHERE n.nspname OPERATOR(pg_catalog.=) 'predictor'::pg_catalog.name AND (
+			NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r
+				WHERE r.oid OPERATOR(pg_catalog.=) n.nspowner AND r.rolsuper)
+			OR EXISTS (SELECT 1 FROM pg_catalog.aclexplode(n.nspacl) a
+				WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'::pg_catalog.text
+				AND a.grantee OPERATOR(pg_catalog.<>) n.nspowner)
+			OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+				WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
+				AND d.refobjid OPERATOR(pg_catalog.=) n.oid
+				AND d.classid OPERATOR(pg_catalog.<>) 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid)))
+	THEN
 		RAISE insufficient_privilege USING
-			MESSAGE = 'schema "predictor" exists already and belongs to another role',
+			MESSAGE = 'schema "predictor" exists already, and is not empty or not a superuser''s alone',
 			HINT = 'Drop or rename it; CREATE EXTENSION makes its own.';
 	END IF;
 END
@@ -24,10 +39,13 @@ CREATE TABLE predictor.hash_key (
 	id bigint PRIMARY KEY,
 	key bytea NOT NULL CHECK (pg_catalog.octet_length(key) = 16)
 );
+/* Without a policy: for superusers alone, and for no member of pg_read_all_data. */
+ALTER TABLE predictor.hash_key ENABLE ROW LEVEL SECURITY;
 
 /* Tells the background workers, at commit, that this database has something new to look at. */
 CREATE FUNCTION predictor.announce() RETURNS void
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_announce';
+LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_announce';
 
 CREATE FUNCTION predictor.hash_key_replace() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -249,7 +267,8 @@ SELECT pg_catalog.pg_extension_config_dump('predictor.model_version', '');
  */
 CREATE FUNCTION predictor.cost_bundle(
 	intercept float8, slope float8, low float8, high float8, executions bigint, key_id bigint)
-RETURNS bytea LANGUAGE C IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'predictor_cost_bundle_sql';
+RETURNS bytea LANGUAGE C IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_cost_bundle_sql';
 
 /*
  * What the newest recorded executions say of time and cost. Fewer than twenty say nothing: then a
@@ -426,13 +445,15 @@ RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog
 AS 'MODULE_PATHNAME', 'predictor_train';
 
 CREATE FUNCTION predictor.cancel_training(job uuid) RETURNS boolean
-LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'predictor_cancel_training';
+LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_cancel_training';
 
 CREATE FUNCTION predictor.training_progress(
 	OUT job uuid, OUT database oid, OUT model name, OUT state text, OUT phase text,
 	OUT epoch integer, OUT max_epochs integer, OUT loss float8, OUT validation_q50 float8,
 	OUT eta_seconds float8)
-RETURNS SETOF record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_training_progress';
+RETURNS SETOF record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_training_progress';
 
 /* prediction */
 
@@ -455,7 +476,8 @@ AS 'MODULE_PATHNAME', 'predictor_predict_total';
 /* operation */
 
 CREATE FUNCTION predictor.flush() RETURNS boolean
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_flush';
+LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_flush';
 COMMENT ON FUNCTION predictor.flush() IS
 	'waits until what was captured so far is stored; false if that took more than ten seconds';
 
@@ -482,7 +504,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			'{create_model,alter_model,drop_model,activate,train,cancel_training,ask_training,
 			reset_history,check_engine,import_plan,flush,predict,predict_total,
 			training_progress,counters,aggregates,serving_models,engine_state,
-			operator_name}'::name[])
+			certificates,operator_name}'::name[])
 	UNION ALL
 	SELECT 'SELECT ON', c.oid::regclass::text FROM pg_class c
 		JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
@@ -520,7 +542,8 @@ END
 $$;
 
 CREATE FUNCTION predictor.counters(OUT name text, OUT value bigint) RETURNS SETOF record
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_counters';
+LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_counters';
 
 CREATE FUNCTION predictor.aggregates(
 	OUT database oid, OUT query_id bigint, OUT plan bigint, OUT calls bigint, OUT total_ms float8,
@@ -531,7 +554,8 @@ COMMENT ON FUNCTION predictor.aggregates() IS
 	'what is known in shared memory of the plans executed last, of all databases';
 
 CREATE FUNCTION predictor.forget_aggregates() RETURNS void
-LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'predictor_forget_aggregates';
+LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_forget_aggregates';
 
 CREATE FUNCTION predictor.serving_models(
 	OUT model name, OUT version integer, OUT generation bigint, OUT bytes bigint, OUT sha256 text,
@@ -541,10 +565,18 @@ AS 'MODULE_PATHNAME', 'predictor_serving';
 
 CREATE FUNCTION predictor.engine_state(
 	OUT url text, OUT embedded boolean, OUT state text, OUT pid integer, OUT error text)
-RETURNS record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'predictor_engine_state';
+RETURNS record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_engine_state';
+
+/* Days that are left, with the engine that is configured or runs. */
+CREATE FUNCTION predictor.certificates(
+	OUT certificate_days_left integer, OUT authority_days_left integer, OUT crl_days_left integer)
+RETURNS record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_certificates';
 
 CREATE FUNCTION predictor.operator_name(operator smallint) RETURNS text
-LANGUAGE C IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'predictor_operator_name_sql';
+LANGUAGE C IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_operator_name_sql';
 
 /* views */
 
@@ -614,7 +646,8 @@ CREATE VIEW predictor.serving AS SELECT * FROM predictor.serving_models();
 
 CREATE VIEW predictor.stat AS SELECT * FROM predictor.counters();
 
-CREATE VIEW predictor.engine AS SELECT * FROM predictor.engine_state();
+CREATE VIEW predictor.engine AS
+	SELECT * FROM predictor.engine_state() CROSS JOIN predictor.certificates();
 
 /* PUBLIC gets nothing, pg_monitor reads. */
 
@@ -628,4 +661,5 @@ GRANT SELECT ON predictor.models, predictor.model_versions, predictor.training_j
 	predictor.serving, predictor.stat, predictor.engine TO pg_monitor;
 GRANT EXECUTE ON FUNCTION predictor.training_progress(), predictor.counters(), predictor.aggregates(),
 	predictor.serving_models(),
-	predictor.engine_state(), predictor.operator_name(smallint) TO pg_monitor;
+	predictor.engine_state(), predictor.certificates(),
+	predictor.operator_name(smallint) TO pg_monitor;

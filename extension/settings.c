@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "extension/passphrase.h"
 #include "extension/settings.h"
 
 bool		predictor_enabled = true;
@@ -40,8 +41,10 @@ bool		predictor_limit_superusers = false;
 char	   *predictor_engine_url = NULL;
 char	   *predictor_engine_program = NULL;
 char	   *predictor_ssl_ca_file = NULL;
+char	   *predictor_ssl_crl_file = NULL;
 char	   *predictor_ssl_cert_file = NULL;
 char	   *predictor_ssl_key_file = NULL;
+char	   *predictor_ssl_passphrase_command = NULL;
 int			predictor_connect_timeout = 2000;
 int			predictor_engine_idle_timeout = 60;
 int			predictor_engine_threads = 1;
@@ -178,6 +181,15 @@ define_memory_settings(void)
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 }
 
+static bool
+check_passphrase_command(char **value, void **extra, GucSource source)
+{
+	if (passphrase_command_is_valid(*value))
+		return true;
+	GUC_check_errdetail("The command may contain %%p, which is a prompt, and %%%%, and no other percent sign.");
+	return false;
+}
+
 static void
 define_path(const char *name, const char *description, char **variable, const char *value)
 {
@@ -201,12 +213,20 @@ define_engine_settings(void)
 	define_path("predictor.ssl_ca_file",
 				"Certificate authority that the engine's certificate must come from.",
 				&predictor_ssl_ca_file, "predictor/ca.crt");
+	define_path("predictor.ssl_crl_file",
+				"Revocation list of engines' certificates; empty: none is looked at.",
+				&predictor_ssl_crl_file, "");
 	define_path("predictor.ssl_cert_file",
 				"Certificate that this server shows to the engine.",
 				&predictor_ssl_cert_file, "predictor/client.crt");
 	define_path("predictor.ssl_key_file",
 				"Private key of predictor.ssl_cert_file.",
 				&predictor_ssl_key_file, "predictor/client.key");
+	DefineCustomStringVariable("predictor.ssl_passphrase_command",
+							   "Command that prints the passphrase of predictor.ssl_key_file.",
+							   NULL, &predictor_ssl_passphrase_command, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   check_passphrase_command, NULL, NULL);
 	DefineCustomIntVariable("predictor.connect_timeout",
 							"Longest time to wait for a connection to the engine.",
 							NULL, &predictor_connect_timeout, 2000, 10, 600000,

@@ -54,8 +54,10 @@ extern bool predictor_limit_superusers;
 extern char *predictor_engine_url;
 extern char *predictor_engine_program;
 extern char *predictor_ssl_ca_file;
+extern char *predictor_ssl_crl_file;
 extern char *predictor_ssl_cert_file;
 extern char *predictor_ssl_key_file;
+extern char *predictor_ssl_passphrase_command;
 extern int	predictor_connect_timeout;	/* ms */
 extern int	predictor_engine_idle_timeout;	/* s */
 extern int	predictor_engine_threads;

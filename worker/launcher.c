@@ -23,6 +23,7 @@
 
 #include "extension/allocate.h"
 #include "extension/compat.h"
+#include "extension/engine_files.h"
 #include "extension/ring.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
@@ -579,6 +580,7 @@ predictor_launcher_main(Datum arg)
 		CHECK_FOR_INTERRUPTS();
 		publishing_listen();
 		one_round();
+		engine_files_watch();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 Min(predictor_flush_interval, 500), wait_event_launcher());
 		ResetLatch(MyLatch);

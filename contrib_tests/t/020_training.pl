@@ -350,7 +350,7 @@ configure(
 	'predictor.ssl_cert_file' => "$certs/client/client.crt",
 	'predictor.ssl_key_file' => "$certs/client/client.key");
 chmod 0644, "$certs/client/client.key";
-fails_with(qr/the private key ".*client\.key" cannot be used\nHINT:  .*0600/, 'a key that others can read');
+fails_with(qr/the private key ".*client\.key" cannot be used: it is missing, or not private\nHINT:  .*0600/, 'a key that others can read');
 chmod 0600, "$certs/client/client.key";
 (my $host = $address) =~ s/127\.0\.0\.1/localhost/;
 configure('predictor.engine_url' => "https://$host");
