@@ -1,0 +1,10 @@
+CREATE TABLE item (id int PRIMARY KEY, kind int NOT NULL, price float8 NOT NULL);
+INSERT INTO item SELECT g, g % 1000, g % 997 FROM generate_series(1, 1000000) g;
+CREATE TABLE one (id int NOT NULL, item int NOT NULL);
+INSERT INTO one SELECT g, 1 + g::bigint * 7919 % 300000 FROM generate_series(1, 300000) g;
+CREATE TABLE two (id int NOT NULL, item int NOT NULL);
+INSERT INTO two SELECT g, 1 + g::bigint * 104729 % 300000 FROM generate_series(1, 300000) g;
+CREATE TABLE few (item int NOT NULL);
+INSERT INTO few SELECT 1 + g * 7919 % 1000000 FROM generate_series(1, 20000) g;
+VACUUM ANALYZE;
+CHECKPOINT;
