@@ -311,9 +311,9 @@ start_statement(QueryDesc *queryDesc, int eflags, const HashKey *key)
 
 	aggregates_look(&plan_key, &history);
 	wanted = shared_has_room(started, sampling_share(&history));
-	described = wanted || sampling_is_expensive(&history, plan, fingerprint.nodes);
+	described = wanted || sampling_is_expensive(&history, plan, &fingerprint);
 	if (wanted)
-		queryDesc->instrument_options |= sampling_instrumentation();
+		queryDesc->instrument_options |= sampling_instrumentation(&history, plan, &fingerprint);
 	chain_start(queryDesc, eflags);
 	statement = take(queryDesc);
 	if (statement == NULL)
@@ -493,4 +493,5 @@ capture_init(void)
 	ExecutorEnd_hook = capture_ExecutorEnd;
 	RegisterXactCallback(at_transaction_end, NULL);
 	capture_nesting_init();
+	sampling_init();
 }

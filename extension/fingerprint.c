@@ -8,15 +8,16 @@
 
 #include "extension/fingerprint.h"
 
-static void walk(const Plan *plan, const PlannedStmt *statement, Fingerprint *f);
+/* `loops`: how often the node is expected to be run. */
+static void walk(const Plan *plan, const PlannedStmt *statement, double loops, Fingerprint *f);
 
 static void
-walk_list(List *plans, const PlannedStmt *statement, Fingerprint *f)
+walk_list(List *plans, const PlannedStmt *statement, double loops, Fingerprint *f)
 {
 	ListCell   *cell;
 
 	foreach(cell, plans)
-		walk(lfirst(cell), statement, f);
+		walk(lfirst(cell), statement, loops, f);
 }
 
 static Oid
@@ -27,7 +28,7 @@ relation_of(Index target, const PlannedStmt *statement)
 
 /* What tells apart two nodes of one type, and the children that hang elsewhere than outer and inner. */
 static void
-walk_type(const Plan *plan, const PlannedStmt *statement, Fingerprint *f)
+walk_type(const Plan *plan, const PlannedStmt *statement, double loops, Fingerprint *f)
 {
 	switch (nodeTag(plan))
 	{
@@ -58,22 +59,22 @@ walk_type(const Plan *plan, const PlannedStmt *statement, Fingerprint *f)
 											   statement));
 			break;
 		case T_Append:
-			walk_list(((const Append *) plan)->appendplans, statement, f);
+			walk_list(((const Append *) plan)->appendplans, statement, loops, f);
 			break;
 		case T_MergeAppend:
-			walk_list(((const MergeAppend *) plan)->mergeplans, statement, f);
+			walk_list(((const MergeAppend *) plan)->mergeplans, statement, loops, f);
 			break;
 		case T_BitmapAnd:
-			walk_list(((const BitmapAnd *) plan)->bitmapplans, statement, f);
+			walk_list(((const BitmapAnd *) plan)->bitmapplans, statement, loops, f);
 			break;
 		case T_BitmapOr:
-			walk_list(((const BitmapOr *) plan)->bitmapplans, statement, f);
+			walk_list(((const BitmapOr *) plan)->bitmapplans, statement, loops, f);
 			break;
 		case T_SubqueryScan:
-			walk(((const SubqueryScan *) plan)->subplan, statement, f);
+			walk(((const SubqueryScan *) plan)->subplan, statement, loops, f);
 			break;
 		case T_CustomScan:
-			walk_list(((const CustomScan *) plan)->custom_plans, statement, f);
+			walk_list(((const CustomScan *) plan)->custom_plans, statement, loops, f);
 			break;
 		default:
 			break;
@@ -81,16 +82,21 @@ walk_type(const Plan *plan, const PlannedStmt *statement, Fingerprint *f)
 }
 
 static void
-walk(const Plan *plan, const PlannedStmt *statement, Fingerprint *f)
+walk(const Plan *plan, const PlannedStmt *statement, double loops, Fingerprint *f)
 {
+	double		inner_loops = loops;
+
 	/* The bound on nodes bounds the recursion, too. */
 	if (plan == NULL || f->nodes >= FINGERPRINT_NODES)
 		return;
 	f->nodes++;
 	f->hash = mix_bits(f->hash, nodeTag(plan));
-	walk_type(plan, statement, f);
-	walk(plan->lefttree, statement, f);
-	walk(plan->righttree, statement, f);
+	f->calls += loops * (plan->plan_rows + 1);
+	walk_type(plan, statement, loops, f);
+	if (IsA(plan, NestLoop) && plan->lefttree != NULL)
+		inner_loops = loops * plan->lefttree->plan_rows;
+	walk(plan->lefttree, statement, loops, f);
+	walk(plan->righttree, statement, inner_loops, f);
 	/* tells (a (b c)) from (a b c) */
 	f->hash = mix_bits(f->hash, 0);
 }
@@ -98,10 +104,10 @@ walk(const Plan *plan, const PlannedStmt *statement, Fingerprint *f)
 Fingerprint
 fingerprint_plan(const PlannedStmt *statement)
 {
-	Fingerprint f = {mix_bits(0, statement->commandType), 0};
+	Fingerprint f = {mix_bits(0, statement->commandType), 0, 0};
 
-	walk(statement->planTree, statement, &f);
-	walk_list(statement->subplans, statement, &f);
+	walk(statement->planTree, statement, 1, &f);
+	walk_list(statement->subplans, statement, 1, &f);
 	if (f.hash == 0)
 		f.hash = 1;
 	return f;

@@ -20,6 +20,7 @@ typedef struct Fingerprint
 {
 	uint64		hash;			/* never 0 */
 	int			nodes;			/* at most FINGERPRINT_NODES */
+	double		calls;			/* of nodes, one for each row, as far as the planner can tell */
 } Fingerprint;
 
 /* One step of a hash: half of the finalizer of MurmurHash3 (Appleby). */

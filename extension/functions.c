@@ -55,6 +55,7 @@ static const char *const counter_names[COUNTER_COUNT] = {
 	[COUNTER_FLUSHED] = "flushed",
 	[COUNTER_FLUSHES] = "flushes",
 	[COUNTER_FLUSH_FAILURES] = "flush_failures",
+	[COUNTER_FLUSH_CPU] = "flush_cpu_us",
 	[COUNTER_PREDICTIONS] = "predictions",
 	[COUNTER_OVER_LIMIT] = "over_limit",
 	[COUNTER_REFUSED] = "refused",

@@ -16,6 +16,7 @@
 #endif
 
 #include "extension/capture.h"
+#include "extension/database_commands.h"
 #include "extension/explain.h"
 #include "extension/limit.h"
 #include "extension/serve.h"
@@ -39,6 +40,7 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 	capture_init();
+	database_commands_init();
 	limit_init();
 	explain_init();
 	serve_init();

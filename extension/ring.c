@@ -176,7 +176,7 @@ ring_take(int partition, char *out, Size size)
 		Size		length;
 
 		copy_out(ring, ring->head, (char *) &header, sizeof(header));
-		length = sizeof(header) + MAXALIGN(header.length);
+		length = RING_LENGTH(&header);
 		if (taken + length > size)
 			break;
 		copy_out(ring, ring->head, out + taken, length);

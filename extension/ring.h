@@ -24,6 +24,9 @@ typedef struct RingHeader
 	uint64		reserved;
 } RingHeader;
 
+/* Of a record with header and padding. */
+#define RING_LENGTH(header) (sizeof(RingHeader) + MAXALIGN((header)->length))
+
 extern Size ring_shmem_size(void);
 extern void ring_shmem_init(LWLockPadded *locks);
 

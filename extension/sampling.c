@@ -27,6 +27,9 @@
 #define UNUSUAL_LEAST 1.0
 #define UNUSUAL_FROM_CALLS 16
 
+#define CLOCK_READINGS 1000
+static double clock_cost = 0;	/* of one reading, in ms; the same in all processes */
+
 double
 sampling_share(const PlanHistory *history)
 {
@@ -38,23 +41,45 @@ sampling_share(const PlanHistory *history)
 	return 1 - (1 - COMMON_SHARE) * Min(doublings / COMMON_DOUBLINGS, 1);
 }
 
-bool
-sampling_is_expensive(const PlanHistory *history, const PlannedStmt *plan, int nodes)
+/* What the plan is expected to take, in ms. */
+static double
+expected_time(const PlanHistory *history, const PlannedStmt *plan)
 {
-	double		expected = history->measured > 0 ? exp2(history->mean) :
-		plan->planTree->total_cost * MS_PER_COST;
+	return history->measured > 0 ? exp2(history->mean) : plan->planTree->total_cost * MS_PER_COST;
+}
 
-	return expected >= EXPENSIVE_NODE_MS * nodes;
+bool
+sampling_is_expensive(const PlanHistory *history, const PlannedStmt *plan,
+					  const Fingerprint *fingerprint)
+{
+	return expected_time(history, plan) >= EXPENSIVE_NODE_MS * fingerprint->nodes;
 }
 
 int
-sampling_instrumentation(void)
+sampling_instrumentation(const PlanHistory *history, const PlannedStmt *plan,
+						 const Fingerprint *fingerprint)
 {
+	double		timer_cost = fingerprint->calls * 2 * clock_cost;
+
 	if (predictor_capture == CAPTURE_STATEMENT ||
 		random_fraction() >= predictor_operator_sample_rate)
 		return 0;
-	return predictor_capture == CAPTURE_OPERATORS ?
-		INSTRUMENT_TIMER | INSTRUMENT_ROWS : INSTRUMENT_ROWS;
+	if (predictor_capture == CAPTURE_OPERATORS &&
+		(predictor_operator_sample_rate >= 1 ||
+		 random_fraction() * timer_cost < expected_time(history, plan)))
+		return INSTRUMENT_TIMER | INSTRUMENT_ROWS;
+	return INSTRUMENT_ROWS;
+}
+
+void
+sampling_init(void)
+{
+	uint64		started = clock_nanoseconds();
+	uint64		now = started;
+
+	for (int i = 0; i < CLOCK_READINGS; i++)
+		now = clock_nanoseconds();
+	clock_cost = (now - started) / 1e6 / CLOCK_READINGS;
 }
 
 bool

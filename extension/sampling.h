@@ -10,6 +10,7 @@
 #include "nodes/plannodes.h"
 
 #include "extension/aggregates.h"
+#include "extension/fingerprint.h"
 
 /*
  * How much of a second's captures may be used up before a record of this plan: all for a rare plan,
@@ -22,10 +23,20 @@ extern double sampling_share(const PlanHistory *history);
  * Is the plan expected to run so long that describing it is not noticed? Then it is described in any
  * case: only a described statement can be recorded when it is cancelled.
  */
-extern bool sampling_is_expensive(const PlanHistory *history, const PlannedStmt *plan, int nodes);
+extern bool sampling_is_expensive(const PlanHistory *history, const PlannedStmt *plan,
+								  const Fingerprint *fingerprint);
 
-/* How the nodes of a wanted statement are to be measured, as an instrument_options value. */
-extern int	sampling_instrumentation(void);
+/*
+ * How the nodes of a wanted statement are to be measured, as an instrument_options value. A share of
+ * predictor.operator_sample_rate is measured. Of that, plans that timers would slow down to more than
+ * twice their time get timers the less often, and rows alone otherwise: so no plan loses more than
+ * about that share of its time. At a rate of 1 all get timers: who sets that wants them.
+ */
+extern int	sampling_instrumentation(const PlanHistory *history, const PlannedStmt *plan,
+									 const Fingerprint *fingerprint);
+
+/* Learns what reading the clock costs here; once, when the library is loaded. */
+extern void sampling_init(void);
 
 /* Is this time far from what the plan took before, up or down? */
 extern bool sampling_is_unusual(const PlanHistory *history, uint64 nanoseconds);

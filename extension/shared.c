@@ -154,9 +154,8 @@ add_database(Oid database)
 	return entry;
 }
 
-/* Announces the current database if it is not known. */
-static void
-introduce_database(bool conditional)
+void
+shared_introduce_database(Oid database, bool conditional)
 {
 	if (conditional)
 	{
@@ -165,8 +164,8 @@ introduce_database(bool conditional)
 	}
 	else
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (find_database(MyDatabaseId) == NULL)
-		add_database(MyDatabaseId);
+	if (find_database(database) == NULL)
+		add_database(database);
 	LWLockRelease(shared->lock);
 	shared_wake_launcher();
 }
@@ -197,7 +196,7 @@ shared_database_key(HashKey *key, bool conditional)
 		cached_generation = generation;
 	}
 	if (cached.state == DATABASE_FREE)
-		introduce_database(conditional);
+		shared_introduce_database(MyDatabaseId, conditional);
 	*key = cached.key;
 	return cached.state == DATABASE_READY;
 }
@@ -357,6 +356,59 @@ void
 shared_publish_database(Oid database, DatabaseState state, const HashKey *key)
 {
 	set_database(database, state, key);
+}
+
+bool
+shared_storing_changed(int sqlstate)
+{
+	DatabaseEntry *entry;
+	bool		changed;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId);
+	changed = entry != NULL && entry->storing_error != sqlstate;
+	if (changed)
+		entry->storing_error = sqlstate;
+	LWLockRelease(shared->lock);
+	return changed;
+}
+
+void
+shared_pause_database(Oid database)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < PREDICTOR_MAX_PAUSES; i++)
+		if (!OidIsValid(shared->pauses[i].database))
+		{
+			shared->pauses[i].database = database;
+			shared->pauses[i].pid = MyProcPid;
+			break;
+		}
+	LWLockRelease(shared->lock);
+	shared_wake_launcher();
+}
+
+void
+shared_resume_databases(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < PREDICTOR_MAX_PAUSES; i++)
+		if (shared->pauses[i].pid == MyProcPid)
+			memset(&shared->pauses[i], 0, sizeof(Pause));
+	LWLockRelease(shared->lock);
+	shared_wake_launcher();
+}
+
+bool
+shared_is_database_paused(Oid database)
+{
+	bool		found = false;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < PREDICTOR_MAX_PAUSES && OidIsValid(database); i++)
+		found |= shared->pauses[i].database == database;
+	LWLockRelease(shared->lock);
+	return found;
 }
 
 void

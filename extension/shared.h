@@ -3,7 +3,7 @@
  * embedded engine's state, and the counters. The ring of captured records is in ring.h.
  *
  * Locking rules:
- *  - shared->lock protects databases[], jobs[] and keeper. Hooks take it in shared mode and only
+ *  - shared->lock protects databases[], pauses[], jobs[] and keeper. Hooks take it in shared mode and only
  *    conditionally; a hook that does not get it gives up and counts. Nobody holds it while doing
  *    I/O, waiting, allocating, or reading catalogs.
  *  - counters are atomics and need no lock. Each process counts in one of COUNTER_SHARDS places, so
@@ -25,6 +25,7 @@
 
 #define PREDICTOR_MAX_DATABASES 256
 #define PREDICTOR_MAX_JOBS 16
+#define PREDICTOR_MAX_PAUSES 16
 #define PREDICTOR_ERROR_SIZE 512
 
 /* What is known of a database. Databases announce themselves: state UNKNOWN asks for a look. */
@@ -54,11 +55,19 @@ typedef struct DatabaseEntry
 	DatabaseState state;
 	HashKey		key;
 	TimestampTz looked_at;		/* when a worker last looked */
+	int			storing_error;	/* SQLSTATE with which storing fails now, said already; 0: none */
 	Oid			model_table;	/* predictor.model, whose invalidation announces a change */
 	pg_atomic_uint32 wanted;
 	pg_atomic_uint32 published;
 	int			failures;		/* of publishers in a row; the launcher's own */
 } DatabaseEntry;
+
+/* A database that a command wants empty: our workers leave it and stay away. */
+typedef struct Pause
+{
+	Oid			database;		/* InvalidOid: not used */
+	int			pid;			/* of the backend that runs the command */
+} Pause;
 
 typedef enum JobState
 {
@@ -158,6 +167,7 @@ typedef enum Counter
 	COUNTER_FLUSHED,			/* records stored */
 	COUNTER_FLUSHES,			/* transactions of workers that stored records */
 	COUNTER_FLUSH_FAILURES,
+	COUNTER_FLUSH_CPU,			/* CPU time of the workers that store, microseconds */
 	COUNTER_PREDICTIONS,
 	COUNTER_OVER_LIMIT,			/* statements predicted beyond max_predicted_time */
 	COUNTER_REFUSED,			/* of these, the ones that were not run */
@@ -189,6 +199,7 @@ typedef struct SharedState
 	pg_atomic_uint64 flush_done;
 
 	DatabaseEntry databases[PREDICTOR_MAX_DATABASES];
+	Pause		pauses[PREDICTOR_MAX_PAUSES];
 	TrainingJob jobs[PREDICTOR_MAX_JOBS];
 	Keeper		keeper;
 	Publisher	publisher;
@@ -241,8 +252,22 @@ extern void shared_publication_ended(Oid database, uint32 ticket, bool done);
 /* What a publisher found: which relation's invalidation announces changes. */
 extern void shared_set_model_table(Oid database, Oid model_table);
 
+/* Makes a database known that is not yet, so that it is looked into. */
+extern void shared_introduce_database(Oid database, bool conditional);
+
 /* What a worker found out about a database. */
 extern void shared_publish_database(Oid database, DatabaseState state, const HashKey *key);
+
+/*
+ * Storing in the current database failed with this SQLSTATE, or 0: worked. True if that is news, and
+ * so something to say.
+ */
+extern bool shared_storing_changed(int sqlstate);
+
+/* Makes our workers leave a database; resume() ends all pauses of this backend. */
+extern void shared_pause_database(Oid database);
+extern void shared_resume_databases(void);
+extern bool shared_is_database_paused(Oid database);
 
 /* Wakes the launcher, if there is one. */
 extern void shared_wake_launcher(void);

@@ -23,6 +23,7 @@
 #include "extension/settings.h"
 #include "worker/history.h"
 #include "worker/record_columns.h"
+#include "worker/worker.h"
 
 #define SEGMENTS 8
 #define ROTATE_LOCK_TIMEOUT "50ms"
@@ -96,11 +97,12 @@ insert(SPIPlanPtr *plan, const char *table, Row *row, const char *suffix)
 		elog(ERROR, "could not insert into predictor.%s", table);
 }
 
-/* A small memory of the plans that this process has stored already. */
+/* A small memory of the plans that were stored in this transaction. */
+static uint64 known[KNOWN_SIGNATURES];
+
 static bool
 is_new_signature(uint64 signature)
 {
-	static uint64 known[KNOWN_SIGNATURES];
 	uint64	   *place = &known[signature % KNOWN_SIGNATURES];
 
 	if (*place == signature)
@@ -175,6 +177,19 @@ store_execution(const PredictorRecord *record)
 			column_value(&statement_columns[c], &record->statement));
 	put_arrays(&row, execution_columns, execution_column_count, record);
 	insert(&plan, "execution", &row, "");
+}
+
+bool
+history_begin(void)
+{
+	static const char *const tables[] = {
+		"plan", "execution", "execution_0", "execution_1", "execution_2", "execution_3", "execution_4",
+		"execution_5", "execution_6", "execution_7", "execution_id", "history_segment", NULL
+	};
+
+	memset(known, 0, sizeof(known));
+	current_segment = -1;
+	return worker_hold_extension(tables);
 }
 
 void
@@ -272,7 +287,6 @@ history_rotate(int64 stored)
 				 "pg_catalog.now() - pg_catalog.make_interval(mins => %d))", share, predictor_retention);
 		advance_segment(sql);
 	}
-	current_segment = -1;
 }
 
 /* ---- reading ---- */

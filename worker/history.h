@@ -10,6 +10,12 @@
 #include "plan/plan_record.h"
 
 /*
+ * Begins a transaction's storing, after worker_begin(): holds the extension until it ends. False: the
+ * extension is not here, or the tables are not its own.
+ */
+extern bool history_begin(void);
+
+/*
  * Stores one record. Inside worker_begin() .. worker_commit(). Counts into the current segment; the
  * caller calls history_rotate() once per transaction.
  */

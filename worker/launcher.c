@@ -2,15 +2,14 @@
  * launcher.c - drains the ring and starts the other workers; its states are in README.md.
  *
  * It is connected to no database, only to what all databases share, so that invalidations reach it; it
- * holds no lock but, for moments, those of the ring and of the shared state. What waits for a worker is in its own memory, bounded by predictor.queue_size.
+ * holds no lock but, for moments, those of the ring and of the shared state. What waits for a worker is
+ * in its own memory (queue.h).
  */
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "lib/ilist.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/dsm.h"
@@ -21,7 +20,6 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "extension/allocate.h"
 #include "extension/compat.h"
 #include "extension/engine_files.h"
 #include "extension/ring.h"
@@ -29,6 +27,7 @@
 #include "extension/shared.h"
 #include "worker/launcher.h"
 #include "worker/publishing.h"
+#include "worker/queue.h"
 #include "worker/worker.h"
 
 #define MAX_RUNNING 64
@@ -37,29 +36,17 @@
 #define KEEPER_PAUSE_MS 2000
 #define LOOK_PAUSE_MS 1000
 
-/* Records of one database that wait for a collector. */
-typedef struct Queue
-{
-	Oid			database;		/* InvalidOid: not used */
-	TimestampTz oldest;			/* when the first of them arrived */
-	uint32		records;
-	Size		bytes;
-	Size		allocated;
-	char	   *data;
-} Queue;
-
 /* A worker that the launcher started. */
 typedef struct Running
 {
 	BackgroundWorkerHandle *handle; /* NULL: not used */
-	Oid			database;		/* of a collector; InvalidOid otherwise */
+	Oid			database;
+	bool		told_to_leave;	/* its database is wanted empty */
 	dsm_segment *segment;		/* of a collector; NULL: a trainer */
 	TimestampTz oldest;			/* of a collector: when its first record arrived */
 	int			job;			/* of a trainer: the slot in shared->jobs */
 } Running;
 
-static Queue queues[PREDICTOR_MAX_DATABASES];
-static Size queued_bytes = 0;
 static Running running[MAX_RUNNING];
 static BackgroundWorkerHandle *keeper_handle = NULL;
 static TimestampTz keeper_started = 0;
@@ -89,93 +76,6 @@ launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* ---- the queues ---- */
-
-static Queue *
-queue_of(Oid database)
-{
-	Queue	   *unused = NULL;
-
-	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
-	{
-		if (queues[i].database == database)
-			return &queues[i];
-		if (unused == NULL && queues[i].database == InvalidOid)
-			unused = &queues[i];
-	}
-	if (unused != NULL)
-		unused->database = database;
-	return unused;
-}
-
-static bool
-grow_queue(Queue *queue, Size needed)
-{
-	Size		allocated = Max(queue->allocated, 16 * 1024);
-	char	   *data;
-
-	while (allocated < needed)
-		allocated *= 2;
-	if (allocated == queue->allocated)
-		return true;
-	data = allocate_or_null(TopMemoryContext, allocated);
-	if (data == NULL)
-		return false;
-	if (queue->data != NULL)
-	{
-		memcpy(data, queue->data, queue->bytes);
-		pfree(queue->data);
-	}
-	queue->data = data;
-	queue->allocated = allocated;
-	return true;
-}
-
-static void
-enqueue(const RingHeader *header, Size length)
-{
-	Queue	   *queue = queue_of(header->database);
-
-	if (queue == NULL ||
-		queued_bytes + length > (Size) predictor_queue_size * 1024 ||
-		!grow_queue(queue, queue->bytes + length))
-	{
-		shared_count(COUNTER_DROPPED_QUEUE);
-		return;
-	}
-	if (queue->records == 0)
-		queue->oldest = GetCurrentTimestamp();
-	memcpy(queue->data + queue->bytes, header, length);
-	queue->bytes += length;
-	queue->records++;
-	queued_bytes += length;
-}
-
-/* Takes the first `bytes` of the queue away; an empty queue gives its memory back. */
-static void
-dequeue(Queue *queue, Size bytes, uint32 records)
-{
-	memmove(queue->data, queue->data + bytes, queue->bytes - bytes);
-	queue->bytes -= bytes;
-	queue->records -= records;
-	queued_bytes -= bytes;
-	if (queue->bytes == 0)
-	{
-		pfree(queue->data);
-		memset(queue, 0, sizeof(*queue));
-	}
-}
-
-static void
-drop_queue(Queue *queue)
-{
-	shared_count_many(COUNTER_DROPPED_WORKER, queue->records);
-	if (queue->bytes > 0)
-		dequeue(queue, queue->bytes, queue->records);
-	else
-		queue->database = InvalidOid;
-}
-
 static void
 drain_ring(void)
 {
@@ -188,10 +88,9 @@ drain_ring(void)
 			for (Size at = 0; at < taken;)
 			{
 				RingHeader *header = (RingHeader *) (drain_buffer + at);
-				Size		length = sizeof(RingHeader) + MAXALIGN(header->length);
 
-				enqueue(header, length);
-				at += length;
+				queue_append(header, RING_LENGTH(header));
+				at += RING_LENGTH(header);
 			}
 		}
 	}
@@ -258,29 +157,10 @@ static bool
 has_collector(Oid database)
 {
 	for (int i = 0; i < MAX_RUNNING; i++)
-		if (running[i].handle != NULL && running[i].database == database)
+		if (running[i].handle != NULL && running[i].segment != NULL &&
+			running[i].database == database)
 			return true;
 	return false;
-}
-
-/* How much of the queue goes into one batch: whole records, at least one. */
-static Size
-batch_size(Queue *queue, uint32 *records)
-{
-	Size		bytes = 0;
-
-	*records = 0;
-	while (bytes < queue->bytes)
-	{
-		RingHeader *header = (RingHeader *) (queue->data + bytes);
-		Size		length = sizeof(RingHeader) + MAXALIGN(header->length);
-
-		if (bytes > 0 && bytes + length > BATCH_BYTES)
-			break;
-		bytes += length;
-		(*records)++;
-	}
-	return bytes;
 }
 
 /* A segment for a batch, or NULL: with /dev/shm full, dsm_create() raises and we must live on. */
@@ -313,7 +193,7 @@ start_collector(Oid database, Queue *queue)
 {
 	Running    *slot = free_running(false);
 	uint32		records = 0;
-	Size		bytes = queue != NULL && queue->bytes > 0 ? batch_size(queue, &records) : 0;
+	Size		bytes = queue != NULL && queue->bytes > 0 ? queue_batch(queue, BATCH_BYTES, &records) : 0;
 	dsm_segment *segment;
 	Batch	   *batch;
 
@@ -324,16 +204,16 @@ start_collector(Oid database, Queue *queue)
 		return false;
 	dsm_pin_mapping(segment);
 	batch = dsm_segment_address(segment);
-	batch->state = BATCH_GIVEN;
+	memset(batch, 0, sizeof(*batch));
 	batch->database = database;
 	batch->records = records;
 	batch->bytes = bytes;
 	if (bytes > 0)
 		memcpy(BATCH_RECORDS(batch), queue->data, bytes);
 	if (!launcher_start_worker("predictor_collector_main", "predictor collector",
-					  UInt32GetDatum(dsm_segment_handle(segment)),
-					  BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-					  &slot->handle))
+							   UInt32GetDatum(dsm_segment_handle(segment)),
+							   BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+							   &slot->handle))
 	{
 		dsm_detach(segment);
 		slot->handle = NULL;
@@ -343,29 +223,41 @@ start_collector(Oid database, Queue *queue)
 	slot->segment = segment;
 	slot->oldest = bytes > 0 ? queue->oldest : GetCurrentTimestamp();
 	if (bytes > 0)
-		dequeue(queue, bytes, records);
+		queue_remove(queue, bytes, records);
 	return true;
 }
 
+/* What a collector did not store goes back into its queue, unless it never can be stored. */
 static void
 reap_collector(Running *slot)
 {
 	Batch	   *batch = dsm_segment_address(slot->segment);
+	Queue	   *queue = queue_of(slot->database);
+	bool		is_gone = batch->state == BATCH_GIVEN && !shared_is_database_paused(slot->database);
 
-	if (batch->state != BATCH_DONE)
+	if (batch->state == BATCH_ABSENT || is_gone)
 	{
 		shared_count_many(COUNTER_DROPPED_WORKER, batch->records);
-		shared_count_many(COUNTER_FLUSH_FAILURES, 1);
+		if (queue != NULL)
+			queue_drop(queue);
+	}
+	else
+		queue_put_back(slot->database, BATCH_RECORDS(batch) + batch->stored_bytes,
+					   batch->bytes - batch->stored_bytes,
+					   batch->records - batch->stored_records, slot->oldest);
+	/* a database that could not be reached, perhaps dropped: forget it until it asks again */
+	if (is_gone)
+	{
+		shared_publish_database(slot->database, DATABASE_FREE, NULL);
 		look_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_PAUSE_MS);
-		/* a database that could not be reached, perhaps dropped: forget it until it asks again */
-		if (batch->state == BATCH_GIVEN)
-		{
-			Queue	   *queue = queue_of(slot->database);
-
-			shared_publish_database(slot->database, DATABASE_FREE, NULL);
-			if (queue != NULL)
-				drop_queue(queue);
-		}
+	}
+	else if (queue != NULL && batch->state == BATCH_DONE)
+		queue->pause_ms = 0;
+	else if (queue != NULL && batch->state != BATCH_ABSENT &&
+			 !shared_is_database_paused(slot->database))
+	{
+		shared_count(COUNTER_FLUSH_FAILURES);
+		queue_pause(queue);
 	}
 	dsm_detach(slot->segment);
 }
@@ -386,6 +278,19 @@ reap_trainer(Running *slot)
 		snprintf(job->hint, sizeof(job->hint), "The server's log says why.");
 	}
 	LWLockRelease(shared->lock);
+}
+
+/* Workers leave a database when somebody wants to drop, move or copy it (database_commands.c). */
+static void
+leave_paused_databases(void)
+{
+	for (int i = 0; i < MAX_RUNNING; i++)
+		if (running[i].handle != NULL && !running[i].told_to_leave &&
+			shared_is_database_paused(running[i].database))
+		{
+			TerminateBackgroundWorker(running[i].handle);
+			running[i].told_to_leave = true;
+		}
 }
 
 static void
@@ -417,6 +322,8 @@ reap_workers(void)
 static bool
 is_due(Queue *queue, bool flush)
 {
+	if (queue->pause_ms > 0 && GetCurrentTimestamp() < queue->not_before)
+		return false;
 	return (flush && queue->oldest <= flush_began) || queue->bytes >= FLUSH_BYTES ||
 		TimestampDifferenceExceeds(queue->oldest, GetCurrentTimestamp(), predictor_flush_interval);
 }
@@ -448,7 +355,7 @@ start_collectors(bool flush)
 		Queue	   *queue = queue_of(absent[i]);
 
 		if (queue != NULL)
-			drop_queue(queue);
+			queue_drop(queue);
 	}
 	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
 	{
@@ -456,7 +363,8 @@ start_collectors(bool flush)
 			continue;
 		if (queues[i].oldest <= flush_began)
 			idle = false;
-		if (is_due(&queues[i], flush) && !has_collector(queues[i].database))
+		if (is_due(&queues[i], flush) && !has_collector(queues[i].database) &&
+			!shared_is_database_paused(queues[i].database))
 			start_collector(queues[i].database, &queues[i]);
 	}
 	for (int i = 0; i < MAX_RUNNING; i++)
@@ -471,10 +379,12 @@ start_trainers(void)
 	for (int i = 0; i < PREDICTOR_MAX_JOBS; i++)
 	{
 		Running    *slot;
+		Oid			database;
 		bool		requested;
 
 		LWLockAcquire(shared->lock, LW_SHARED);
 		requested = shared->jobs[i].state == JOB_REQUESTED && shared->jobs[i].trainer_pid == 0;
+		database = shared->jobs[i].database;
 		LWLockRelease(shared->lock);
 		slot = requested ? free_running(true) : NULL;
 		if (slot == NULL)
@@ -487,6 +397,7 @@ start_trainers(void)
 			continue;
 		}
 		slot->job = i;
+		slot->database = database;
 		/* not again before it has taken the job or ended */
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 		if (shared->jobs[i].state == JOB_REQUESTED)
@@ -550,6 +461,7 @@ one_round(void)
 		flush_ticket = asked;
 		flush_began = GetCurrentTimestamp();
 	}
+	leave_paused_databases();
 	reap_workers();
 	if (start_collectors(flush_ticket > done) && flush_ticket > done)
 		pg_atomic_write_u64(&shared->flush_done, flush_ticket);
@@ -569,6 +481,7 @@ predictor_launcher_main(Datum arg)
 	drain_buffer = MemoryContextAlloc(TopMemoryContext, ring_record_limit());
 	forget_started_trainers();
 	shared->launcher_latch = &MyProc->procLatch;
+	publishing_introduce_databases();
 
 	while (!ShutdownRequestPending)
 	{
@@ -585,5 +498,6 @@ predictor_launcher_main(Datum arg)
 						 Min(predictor_flush_interval, 500), wait_event_launcher());
 		ResetLatch(MyLatch);
 	}
-	proc_exit(0);
+	/* not 0, after which the postmaster would never start us again */
+	proc_exit(1);
 }

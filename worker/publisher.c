@@ -18,7 +18,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -44,10 +43,11 @@ column(uint64 row, int number, bool *isnull)
 bool
 publisher_read_key(HashKey *key)
 {
+	static const char *const tables[] = {"hash_key", "model", NULL};
 	bool		isnull;
 	bytea	   *bytes;
 
-	if (!OidIsValid(get_extension_oid("predictor", true)))
+	if (!worker_hold_extension(tables))
 		return false;
 	if (SPI_execute("SELECT id, key FROM predictor.hash_key", true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)

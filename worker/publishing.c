@@ -8,10 +8,17 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "extension/directory.h"
@@ -37,6 +44,31 @@ publishing_listen(void)
 	CurrentResourceOwner = owner;
 }
 
+void
+publishing_introduce_databases(void)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	Relation	table;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	table = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(table, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (database->datallowconn && !database->datistemplate)
+			shared_introduce_database(database->oid, false);
+	}
+	table_endscan(scan);
+	table_close(table, AccessShareLock);
+	CommitTransactionCommand();
+	CurrentResourceOwner = owner;
+}
+
 /* The publisher has ended. One that could not even connect means a database that is gone or closed. */
 static void
 reap(void)
@@ -47,7 +79,7 @@ reap(void)
 		shared_publication_ended(publisher->database, publisher->ticket, true);
 	else
 	{
-		if (publisher->is_connected)
+		if (publisher->is_connected || shared_is_database_paused(publisher->database))
 			shared_publication_ended(publisher->database, publisher->ticket, false);
 		else
 		{
@@ -66,10 +98,13 @@ publishing_round(void)
 	Publisher  *publisher = &shared->publisher;
 	pid_t		pid;
 
+	if (handle != NULL && shared_is_database_paused(publisher->database))
+		TerminateBackgroundWorker(handle);
 	if (handle != NULL && GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED)
 		reap();
 	if (handle != NULL || GetCurrentTimestamp() < not_before ||
-		!shared_next_publication(&position, &publisher->database, &publisher->ticket))
+		!shared_next_publication(&position, &publisher->database, &publisher->ticket) ||
+		shared_is_database_paused(publisher->database))
 		return;
 	publisher->is_connected = false;
 	publisher->is_done = false;

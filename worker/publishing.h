@@ -9,6 +9,12 @@
 
 #include "extension/shared.h"
 
+/*
+ * Makes every database known, once after a start, so that each is looked into, one after the other.
+ * Later databases introduce themselves when something is captured there.
+ */
+extern void publishing_introduce_databases(void);
+
 /* Takes notice of models that changed, for which a standby has only the invalidations of its replay. */
 extern void publishing_listen(void);
 

@@ -4,6 +4,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
@@ -11,7 +16,9 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "tcop/tcopprot.h"
+#include "storage/lmgr.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "worker/worker.h"
@@ -42,6 +49,30 @@ worker_connect(Oid database, const char *application_name)
 	pin("jit", "off");
 	pin("search_path", "pg_catalog, pg_temp");
 	pin("session_replication_role", "origin");
+}
+
+bool
+worker_hold_extension(const char *const *names)
+{
+	Oid			extension = get_extension_oid("predictor", true);
+	Oid			schema;
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	/* it may have been dropped, and even created again, while we waited */
+	if (get_extension_oid("predictor", true) != extension)
+		return false;
+	schema = get_namespace_oid("predictor", true);
+	for (; OidIsValid(schema) && *names != NULL; names++)
+	{
+		Oid			relation = get_relname_relid(*names, schema);
+
+		if (!OidIsValid(relation) ||
+			getExtensionOfObject(RelationRelationId, relation) != extension)
+			return false;
+	}
+	return OidIsValid(schema);
 }
 
 void

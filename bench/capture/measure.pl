@@ -1,25 +1,26 @@
-# Measures bench/capture's servers: NAME=DIRECTORY for each arm. See run.
+# Measures a cluster: measure.pl scripts/cluster DIRECTORY. See run.
 #
-# Each round measures each arm once, in a random order and in a fresh backend, so that neither the machine's changing speed
-# nor one backend's luck with its memory is taken for the library's doing. What is compared is the median over rounds of the
-# ratio to the arm without libraries; its 95 % interval comes from resampling the rounds. CPU time is the backend's own
-# (/proc/PID/schedstat), so that other work on the machine counts as little as it can.
+# Each round restarts the server once for each arm, in a random order, and measures all workloads in fresh backends: where
+# the server's and the backend's memory happens to lie makes more of a difference than any library, and is drawn anew so. What
+# is compared is the median over rounds of the difference to the server without libraries; its 95 % interval comes from
+# resampling the rounds. CPU time is the backend's own (/proc/PID/schedstat), so that other work on the machine counts as
+# little as it can.
 #
-# Statements run inside the server, in a DO block, with the arms told to look at nested statements: nobody's network is
-# measured. Where an execution takes long, few of them meet the sampled share whose nodes are timed. So there the share is
-# not left to chance: rounds run once with none and once with all of them sampled, and the two are weighted as the default is.
+# Statements run inside the server, in a DO block: nobody's network is measured. Where an execution takes long, few of them
+# meet the sampled share whose nodes are timed. So there the share is not left to chance: each is measured once with none and
+# once with all of them sampled, and the two are weighted as the default is.
 use strict;
 use warnings;
 
-use File::Basename qw(dirname);
 use IPC::Open2;
 use List::Util qw(max min shuffle sum);
 
-my $rounds = $ENV{ROUNDS} || 20;
+my ($cluster, $directory) = @ARGV;
+my $rounds = $ENV{ROUNDS} || 15;
 my $sample_rate = 0.01;
-my %directory = map { split /=/, $_, 2 } @ARGV;
-my $bench = dirname(__FILE__);
-my @arms = grep { exists $directory{$_} } qw(without predictor auto_explain pg_stat_statements);
+# Not 1, which would have Predictor time all of them whatever it costs.
+my $nearly_all = 0.9999;
+my @arms = qw(without predictor auto_explain pg_stat_statements);
 
 srand(1);
 
@@ -29,7 +30,7 @@ sub connect_to
 {
 	my ($arm) = @_;
 	my ($out, $in);
-	my $child = open2($out, $in, "$ENV{bindir}/psql", '-XqAt', '-v', 'ON_ERROR_STOP=1', '-h', $directory{$arm}, '-p', 5432,
+	my $child = open2($out, $in, "$ENV{bindir}/psql", '-XqAt', '-v', 'ON_ERROR_STOP=1', '-h', $directory, '-p', 5432,
 		'-U', 'postgres', 'postgres');
 	my $session = { arm => $arm, in => $in, out => $out, child => $child };
 	$session->{pid} = ask($session, 'SELECT pg_backend_pid()');
@@ -51,6 +52,21 @@ sub ask
 		$answer .= $answer eq '' ? $line : "\n$line";
 	}
 	die "bench-capture: $session->{arm} does not answer: $sql\n";
+}
+
+# Restarts the server with the arm's library.
+sub switch_to
+{
+	my ($arm) = @_;
+	my $session = connect_to($arm);
+	# an empty list cannot be set so; DO loads plpgsql anyway
+	ask($session, 'ALTER SYSTEM SET shared_preload_libraries = ' . ($arm eq 'without' ? 'plpgsql' : $arm));
+	leave($session);
+	system($cluster, 'restart', $directory) == 0 or die "bench-capture: the server does not restart\n";
+	return if $arm ne 'predictor';
+	$session = connect_to($arm);
+	ask($session, $_) for 'SET client_min_messages = warning', 'CREATE EXTENSION IF NOT EXISTS predictor', 'SELECT predictor.flush()';
+	leave($session);
 }
 
 sub leave
@@ -81,7 +97,7 @@ sub cpu
 # ---- workloads ----
 
 my %workload = (
-	'primary key lookup' => { body => 'PERFORM price FROM item WHERE id = 1 + i * 7919 % 1000000', executions => 10_000 },
+	'primary key lookup' => { body => 'PERFORM price FROM item WHERE id = 1 + i * 7919 % 1000000', executions => 15_000 },
 	'count(*) of 1M rows' => { body => 'PERFORM count(*) FROM item', executions => 3 },
 	'index nested loop' => {
 		setup => 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = on',
@@ -107,7 +123,7 @@ sub measure
 	my $session = connect_to($arm);
 	ask($session, $work->{setup}) if $work->{setup};
 	ask($session, "SET $rate_setting{$arm} = $rate") if defined $rate && $rate_setting{$arm};
-	ask($session, loop_of($work, max(1, int($work->{executions} / 10))));
+	ask($session, loop_of($work, max(1, int($work->{executions} / 10))));    # warms up
 	my $before = cpu($session);
 	ask($session, loop_of($work, $work->{executions}));
 	my $used = (cpu($session) - $before) / 1e3 / $work->{executions};
@@ -115,27 +131,20 @@ sub measure
 	return $used;
 }
 
-# All rounds of a workload: for each arm a list of microseconds.
-sub run_workload
+# One arm's turn in a round: adds to each workload's list of the arm.
+sub take_turn
 {
-	my ($work) = @_;
-	my $is_short = $work->{executions} >= 1000;
-	my %times;
+	my ($arm, $times) = @_;
 
-	for my $round (1 .. $rounds)
+	switch_to($arm);
+	for my $name (@order)
 	{
-		for my $arm (shuffle @arms)
-		{
-			if ($is_short || !$rate_setting{$arm})
-			{
-				push @{ $times{$arm} }, measure($arm, $work, undef);
-				next;
-			}
-			push @{ $times{$arm} },
-			  (1 - $sample_rate) * measure($arm, $work, 0) + $sample_rate * measure($arm, $work, 1);
-		}
+		my $work = $workload{$name};
+		push @{ $times->{$name}{$arm} },
+		  $work->{executions} >= 1000 || !$rate_setting{$arm}
+		  ? measure($arm, $work, undef)
+		  : (1 - $sample_rate) * measure($arm, $work, 0) + $sample_rate * measure($arm, $work, $nearly_all);
 	}
-	return \%times;
 }
 
 # ---- statistics ----
@@ -252,9 +261,15 @@ sub record_everything
 }
 
 $| = 1;
+my %times;
+for my $round (1 .. $rounds)
+{
+	take_turn($_, \%times) for shuffle @arms;
+}
 print "| workload | without | Predictor | auto_explain, timing, 1 % | pg_stat_statements |\n|---|---|---|---|---|\n";
-report($_, run_workload($workload{$_})) for @order;
+report($_, $times{$_}) for @order;
 printf "(CPU time of the backend per execution; difference to the server without, median of %d rounds, 95 %% interval)\n", $rounds;
+switch_to('predictor');
 record_everything(1);
 measure_memory();
 measure_flush();

@@ -1,0 +1,106 @@
+/*
+ * database_commands.c - DROP DATABASE and its kin do not wait for our workers.
+ *
+ * PostgreSQL gives such a command five seconds in which all other sessions of the database must have
+ * left. So while it runs, the database is paused: the launcher ends the workers that are there, puts
+ * back into the queue what they had not stored, and starts none. A pause is given back when the
+ * command ends in whatever way, or with its backend.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "nodes/parsenodes.h"
+#include "storage/ipc.h"
+#include "tcop/utility.h"
+
+#include "extension/database_commands.h"
+#include "extension/shared.h"
+
+static ProcessUtility_hook_type previous_utility = NULL;
+
+static const char *
+string_option(List *options, const char *name, const char *otherwise)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst(cell);
+
+		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return otherwise;
+}
+
+/* The database that the command wants without sessions, or NULL. */
+static const char *
+emptied_database(Node *command)
+{
+	switch (nodeTag(command))
+	{
+		case T_DropdbStmt:
+			return ((DropdbStmt *) command)->dbname;
+		case T_CreatedbStmt:
+			return string_option(((CreatedbStmt *) command)->options, "template", "template1");
+		case T_RenameStmt:
+			return ((RenameStmt *) command)->renameType == OBJECT_DATABASE ?
+				((RenameStmt *) command)->subname : NULL;
+		case T_AlterDatabaseStmt:
+			return string_option(((AlterDatabaseStmt *) command)->options, "tablespace", NULL) != NULL ?
+				((AlterDatabaseStmt *) command)->dbname : NULL;
+		default:
+			return NULL;
+	}
+}
+
+static void
+resume(int code, Datum argument)
+{
+	shared_resume_databases();
+}
+
+static void
+chain(PlannedStmt *statement, const char *query, bool read_only, ProcessUtilityContext context,
+	  ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
+	  QueryCompletion *completion)
+{
+	if (previous_utility)
+		previous_utility(statement, query, read_only, context, params, environment, dest, completion);
+	else
+		standard_ProcessUtility(statement, query, read_only, context, params, environment, dest,
+								completion);
+}
+
+static void
+pausing_ProcessUtility(PlannedStmt *statement, const char *query, bool read_only,
+					   ProcessUtilityContext context, ParamListInfo params,
+					   QueryEnvironment *environment, DestReceiver *dest,
+					   QueryCompletion *completion)
+{
+	const char *name = emptied_database(statement->utilityStmt);
+	Oid			database = name != NULL && IsTransactionState() ?
+		get_database_oid(name, true) : InvalidOid;
+
+	if (!OidIsValid(database))
+	{
+		chain(statement, query, read_only, context, params, environment, dest, completion);
+		return;
+	}
+	PG_ENSURE_ERROR_CLEANUP(resume, (Datum) 0);
+	{
+		shared_pause_database(database);
+		chain(statement, query, read_only, context, params, environment, dest, completion);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(resume, (Datum) 0);
+	shared_resume_databases();
+}
+
+void
+database_commands_init(void)
+{
+	previous_utility = ProcessUtility_hook;
+	ProcessUtility_hook = pausing_ProcessUtility;
+}
