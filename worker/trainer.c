@@ -400,7 +400,9 @@ note_error(Training *training, TrainingJob *result)
 
 	MemoryContextSwitchTo(training->context);
 	error = CopyErrorData();
-	EmitErrorReport();
+	/* Who waits raises it once more, and so logs it. */
+	if (!training->job.waited_for)
+		EmitErrorReport();
 	FlushErrorState();
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(training->context);
