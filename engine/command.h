@@ -32,6 +32,7 @@ class Command {
 
 std::unique_ptr<Command> make_serve_command();
 std::unique_ptr<Command> make_train_command();
+std::unique_ptr<Command> make_evaluate_command();
 std::unique_ptr<Command> make_inspect_command();
 std::unique_ptr<Command> make_version_command();
 

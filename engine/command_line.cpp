@@ -16,6 +16,7 @@ struct Entry {
 constexpr Entry kCommands[] = {
     {"serve", "Serve databases over HTTPS until told to stop", make_serve_command},
     {"train", "Train one bundle from a file of records, without a server", make_train_command},
+    {"evaluate", "Train models on trace files and score them on others", make_evaluate_command},
     {"inspect", "Say what is in a bundle or a file of records", make_inspect_command},
     {"version", "Print versions and exit", make_version_command},
 };

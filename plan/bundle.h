@@ -32,6 +32,7 @@ enum class Section : uint32_t {
   kKnown = 4,        // which hash buckets and plan signatures training has seen
   kCanary = 5,       // a record and the answer expected for it
   kLstm = 7,         // openGauss's sequence network
+  kRootModel = 16,   // a model that answers for whole plans; see root_model.h
 };
 
 // SHA-256 of `length` bytes into `digest`; returns false if it could not be computed. PostgreSQL's

@@ -146,6 +146,8 @@ BundleStatus Model::read_sections(std::span<const std::byte> bytes, Sha256Functi
   info_.seed = info.get<uint64_t>();
   if (!info.finished()) return BundleStatus::kBadSection;
   if (info_.feature_version != kFeatureVersion) return BundleStatus::kWrongFeatures;
+  if (!view_.section(Section::kRootModel, kRootModelVersion).empty())
+    return root_.open(view_) ? BundleStatus::kOk : BundleStatus::kBadSection;
   if (!read_calibration(view_.section(Section::kCalibration, kCalibrationVersion), calibration_) ||
       !known_.open(view_.section(Section::kKnown, kKnownVersion)))
     return BundleStatus::kBadSection;
@@ -171,6 +173,7 @@ BundleStatus open_without_canary(Model& model, std::span<const std::byte> bytes)
 }
 
 size_t Model::workspace_size(int node_count) const {
+  if (root_.is_open()) return root_.workspace_size(node_count);
   return lay_out(node_count, network_.scratch_floats(node_count)).size;
 }
 
@@ -242,6 +245,7 @@ void Model::predict(const PredictorRecord& record, void* workspace, NodePredicti
   plan = {};
   plan.memory_kb = std::numeric_limits<double>::quiet_NaN();
   if (record.node_count <= 0) return;
+  if (root_.is_open()) return root_.predict(record, workspace, out, plan);
   Evaluation found = evaluate(record, workspace);
   predict_nodes(record, found, out);
   plan.total_ms = out[0].total_ms;

@@ -15,6 +15,7 @@
 #include "plan/known.h"
 #include "plan/network.h"
 #include "plan/plan_record.h"
+#include "plan/root_model.h"
 
 namespace predictor {
 
@@ -110,6 +111,7 @@ class Model {
   Calibration calibration_;
   Known known_;
   TreeNetwork network_;
+  RootModel root_;  // open: it answers, and there is neither calibration nor network
 };
 
 // The content of a kCanary section: `record` and what `model` answers for it. The model is one

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/model/cost_template.h"
 #include "engine/model/tree_template.h"
 
 namespace predictor::engine {
@@ -42,9 +43,12 @@ void check_stop(const TrainingOptions& options) {
 }
 
 std::unique_ptr<Template> make_template(const std::string& name) {
+  if (name == "cost") return std::make_unique<CostTemplate>();
   if (name == "tree") return std::make_unique<TreeTemplate>();
   return nullptr;
 }
+
+std::vector<std::string> template_names() { return {"cost", "tree"}; }
 
 bool openssl_sha256(const void* data, size_t length, uint8_t digest[32]) {
   unsigned int written = 0;

@@ -98,8 +98,11 @@ class Template {
                                const ProgressFunction& progress) const = 0;
 };
 
-// nullptr for a name that is not a template. Known: "tree".
+// nullptr for a name that is not a template.
 std::unique_ptr<Template> make_template(const std::string& name);
+
+// All templates, simplest first: the baselines and then "tree".
+std::vector<std::string> template_names();
 
 // OpenSSL's SHA-256 in the form plan/ wants it.
 bool openssl_sha256(const void* data, size_t length, uint8_t digest[32]);

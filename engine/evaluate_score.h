@@ -1,0 +1,67 @@
+// evaluate_score.h - how far a model's answers are from what happened.
+#ifndef PREDICTOR_ENGINE_EVALUATE_SCORE_H
+#define PREDICTOR_ENGINE_EVALUATE_SCORE_H
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/model/model.h"
+#include "plan/predict.h"
+
+namespace predictor::engine {
+
+struct TestPlan {
+  OwnedRecord asked;   // without actuals: what the model sees
+  OwnedRecord actual;  // what happened, read to score and for nothing else
+  std::string group;
+};
+
+// A model's answer for one test plan.
+struct Answer {
+  PlanPrediction plan;
+  std::vector<NodePrediction> nodes;
+  double microseconds = 0;  // of predicting, features included
+};
+
+struct ErrorSummary {
+  QError q;
+  double mre = 0;  // mean of |predicted - actual| / actual
+};
+
+inline constexpr double kNominalCoverage = 0.9;
+
+struct Evaluation {
+  std::string model;
+  std::string device;
+  size_t train_plans = 0;
+  size_t test_plans = 0;  // asked, the timed-out ones among them
+  double train_seconds = 0;
+  ErrorSummary total_time;                // of the plans that ran to their end
+  std::optional<ErrorSummary> node_time;  // nothing where no operator was timed
+  std::optional<ErrorSummary> rows;       // per loop, floored at one row
+  double group_q50_mean = 0;              // mean over groups of their median q-error
+  size_t groups = 0;
+  size_t censored = 0, censored_below = 0;  // timed out; predicted under their elapsed time
+  double coverage = 0, coverage_low = 0, coverage_high = 0;
+  double median_width = 0;  // of the interval, as high / low
+  double predict_p50_us = 0, predict_p99_us = 0;
+  size_t sources[3] = {};  // answers by Source
+  size_t out_of_distribution = 0;
+};
+
+// Fills everything but the facts of training. `seed` drives the bootstrap of the coverage: groups
+// are drawn with replacement, and 95 % of the draws lie between coverage_low and coverage_high.
+void score(std::span<const TestPlan> test, std::span<const Answer> answers, uint64_t seed,
+           Evaluation& out);
+
+// The object that `--json` prints, in one line; and the table for people.
+std::string evaluation_json(const Evaluation& evaluation);
+std::string evaluation_table(std::span<const Evaluation> evaluations);
+
+}  // namespace predictor::engine
+
+#endif
