@@ -1,5 +1,6 @@
 // command_evaluate.cpp - `predictord evaluate`: how well models do on trace files.
 #include <CLI/CLI.hpp>
+#include <thread>
 
 #include "engine/command.h"
 #include "engine/evaluate.h"
@@ -26,6 +27,7 @@ class CommandOfEvaluate : public Command {
 };
 
 void CommandOfEvaluate::add_options(CLI::App& app) {
+  options_.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   app.add_option("--train", command_.train, "trace files to train on")
       ->required()
       ->check(CLI::ExistingFile);
