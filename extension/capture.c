@@ -220,11 +220,11 @@ record_statement(Statement *statement, double share, bool in_error)
 		shared_count(COUNTER_DROPPED_RATE);
 		return;
 	}
-	extract_actuals(statement->queryDesc, statement->extract, in_error);
 	if (in_error)
 		record->flags |= PREDICTOR_STATEMENT_TIMED_OUT;
 	else if (!statement->complete)
 		record->flags |= PREDICTOR_STATEMENT_PARTIAL;
+	extract_actuals(statement->queryDesc, statement->extract, in_error);
 	ring_put_record(&statement->extract->record, statement->queryDesc->estate->es_query_cxt);
 }
 

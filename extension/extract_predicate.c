@@ -1,454 +1,281 @@
 /*
- * extract_predicate.c - walks a node's conditions and reports tokens to the hasher in plan/.
- *
- * Columns count by name, operators and functions by name, so that the same predicate has the same
- * shape in every database. A column of a child's output is followed down to what computes it. A
- * constant and an external parameter look alike in the shape; their values go into the keyed hash.
+ * extract_predicate.c - which expressions of a node make its predicate: those that EXPLAIN prints
+ * of it, in the same roles (ExplainNode() in explain.c).
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_operator.h"
+#include "access/tsmapi.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
+#include "access/htup_details.h"
+#include "nodes/extensible.h"
 #include "nodes/nodeFuncs.h"
-#include "nodes/params.h"
 #include "nodes/plannodes.h"
-#include "optimizer/optimizer.h"
-#include "parser/parse_relation.h"
-#include "parser/parsetree.h"
-#include "utils/array.h"
 #include "utils/syscache.h"
 
 #include "extension/compat.h"
+#include "extension/extract_expression.h"
 #include "extension/extract_predicate.h"
 
-/* Which condition of the node a clause belongs to. Part of every stored hash: append only. */
-typedef enum Role
-{
-	ROLE_INDEX_CONDITION = 1,
-	ROLE_FILTER = 2,
-	ROLE_JOIN_FILTER = 3,
-	ROLE_HASH_CONDITION = 4,
-	ROLE_MERGE_CONDITION = 5,
-	ROLE_RECHECK = 6,
-	ROLE_ONE_TIME_FILTER = 7,
-	ROLE_ORDER_BY = 8,
-	ROLE_TID_CONDITION = 9,
-	ROLE_RUN_CONDITION = 10,
-	ROLE_FUNCTION_CALL = 11
-} Role;
-
-/* What a token is. Part of every stored hash: append only; 1 and 2 are the hasher's own. */
-typedef enum TokenKind
-{
-	TOKEN_COLUMN = 3,
-	TOKEN_SYSTEM_COLUMN = 4,
-	TOKEN_OPERATOR = 5,
-	TOKEN_FUNCTION = 6,
-	TOKEN_BOOLEAN = 7,
-	TOKEN_EXECUTOR_PARAMETER = 8,
-	TOKEN_LIST_LENGTH = 9,
-	TOKEN_TEST = 10,
-	TOKEN_SUBPLAN = 11,
-	TOKEN_END = 12,
-	TOKEN_OTHER = 13
-} TokenKind;
-
-typedef struct Walk
-{
-	PredictorPredicate hash;
-	Plan	   *plan;			/* whose output the INNER and OUTER columns mean */
-	List	   *rtable;
-	ParamListInfo params;
-	int			depth;			/* of following columns down the plan */
-	int			steps;			/* taken so far for this node */
-} Walk;
-
-#define MAX_COLUMN_DEPTH 100
-
-/*
- * A column that an expression below uses twice is followed twice, so nested aggregates could double
- * the work with each level. After so many steps the rest of the node's predicate does not count.
- */
-#define MAX_STEPS 2000
-
-static bool walk_tokens(Node *node, Walk *walk);
-
-/*
- * The value's canonical text or bytes. Numbers that are passed by value count as their decimal
- * text whatever their width; strings as their bytes; everything else as the bytes of the datum.
- */
 static void
-hash_value(Walk *walk, Oid type, int length, bool by_value, Datum value, bool isnull)
-{
-	char		text[32];
-
-	if (isnull)
-	{
-		predictor_predicate_constant(&walk->hash, "", 0);
-		return;
-	}
-	switch (type)
-	{
-		case BOOLOID:
-			predictor_predicate_constant(&walk->hash, DatumGetBool(value) ? "t" : "f", 1);
-			return;
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case DATEOID:
-			{
-				int64		number = type == INT2OID ? DatumGetInt16(value) :
-					type == INT8OID ? DatumGetInt64(value) : DatumGetInt32(value);
-
-				snprintf(text, sizeof(text), INT64_FORMAT, number);
-				predictor_predicate_constant(&walk->hash, text, strlen(text));
-				return;
-			}
-	}
-	if (by_value)
-		predictor_predicate_constant(&walk->hash, &value, sizeof(value));
-	else if (length == -1)
-	{
-		struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
-
-		/* A compressed or stored-elsewhere value counts as it stands: reading it could raise. */
-		if (VARATT_IS_EXTERNAL(bytes) || VARATT_IS_COMPRESSED(bytes))
-			predictor_predicate_constant(&walk->hash, bytes, VARSIZE_ANY(bytes));
-		else
-			predictor_predicate_constant(&walk->hash, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-	}
-	else if (length == -2)
-		predictor_predicate_constant(&walk->hash, DatumGetCString(value),
-									 strlen(DatumGetCString(value)));
-	else
-		predictor_predicate_constant(&walk->hash, DatumGetPointer(value), length);
-}
-
-/* How many elements an IN list has, to the power of two: 5 and 7 are alike, 5 and 500 are not. */
-static void
-token_list_length(Walk *walk, Const *list)
-{
-	ArrayType  *array;
-	int			items;
-	int			bits = 0;
-
-	if (list->constisnull || list->constlen != -1)
-		return;
-	array = (ArrayType *) DatumGetPointer(list->constvalue);
-	if (VARATT_IS_EXTERNAL(array) || VARATT_IS_COMPRESSED(array) || VARATT_IS_SHORT(array))
-		return;
-	items = ARR_NDIM(array) == 1 ? ARR_DIMS(array)[0] : 0;
-	while (items >> bits > 0)
-		bits++;
-	predictor_predicate_number(&walk->hash, TOKEN_LIST_LENGTH, bits);
-}
-
-static void
-token_operator(Walk *walk, Oid op)
-{
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
-
-	if (!HeapTupleIsValid(tuple))
-		return;
-	predictor_predicate_text(&walk->hash, TOKEN_OPERATOR,
-							 NameStr(((Form_pg_operator) GETSTRUCT(tuple))->oprname));
-	ReleaseSysCache(tuple);
-}
-
-static void
-token_function(Walk *walk, Oid function)
-{
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-
-	if (!HeapTupleIsValid(tuple))
-		return;
-	predictor_predicate_text(&walk->hash, TOKEN_FUNCTION,
-							 NameStr(((Form_pg_proc) GETSTRUCT(tuple))->proname));
-	ReleaseSysCache(tuple);
-}
-
-/* The plan below `plan` whose output a column of `varno` means, as the executor binds it. */
-static Plan *
-column_source(Plan *plan, int varno)
-{
-	if (varno == OUTER_VAR)
-	{
-		if (IsA(plan, Append) && ((Append *) plan)->appendplans != NIL)
-			return linitial(((Append *) plan)->appendplans);
-		if (IsA(plan, MergeAppend) && ((MergeAppend *) plan)->mergeplans != NIL)
-			return linitial(((MergeAppend *) plan)->mergeplans);
-		return outerPlan(plan);
-	}
-	if (varno == INNER_VAR)
-		return IsA(plan, SubqueryScan) ? ((SubqueryScan *) plan)->subplan : innerPlan(plan);
-	return NULL;
-}
-
-/* Follows a column of a child's or an index's output; false if it cannot be followed. */
-static bool
-follow_column(Var *var, Walk *walk)
-{
-	Plan	   *here = walk->plan;
-	Plan	   *source = column_source(here, var->varno);
-	List	   *targets = NIL;
-	TargetEntry *entry;
-
-	if (source != NULL)
-		targets = source->targetlist;
-	else if (var->varno == INDEX_VAR)
-	{
-		if (IsA(here, IndexOnlyScan))
-			targets = ((IndexOnlyScan *) here)->indextlist;
-		else if (IsA(here, ForeignScan))
-			targets = ((ForeignScan *) here)->fdw_scan_tlist;
-		else if (IsA(here, CustomScan))
-			targets = ((CustomScan *) here)->custom_scan_tlist;
-	}
-	entry = get_tle_by_resno(targets, var->varattno);
-	if (entry == NULL || walk->depth >= MAX_COLUMN_DEPTH)
-		return false;
-	walk->plan = source != NULL ? source : here;
-	walk->depth++;
-	walk_tokens((Node *) entry->expr, walk);
-	walk->depth--;
-	walk->plan = here;
-	return true;
-}
-
-static void
-token_column(Var *var, Walk *walk)
-{
-	RangeTblEntry *rte;
-
-	if (IS_SPECIAL_VARNO(var->varno))
-	{
-		if (!follow_column(var, walk))
-			predictor_predicate_number(&walk->hash, TOKEN_COLUMN, var->varattno);
-		return;
-	}
-	if (var->varno < 1 || var->varno > list_length(walk->rtable))
-		return;
-	rte = rt_fetch(var->varno, walk->rtable);
-	if (var->varattno > 0 && rte->eref != NULL && var->varattno <= list_length(rte->eref->colnames))
-		predictor_predicate_text(&walk->hash, TOKEN_COLUMN,
-								 strVal(list_nth(rte->eref->colnames, var->varattno - 1)));
-	else
-		predictor_predicate_number(&walk->hash, TOKEN_SYSTEM_COLUMN, (uint64) (int64) var->varattno);
-}
-
-/* The value of a bound parameter, as a constant; an executor's parameter only by its presence. */
-static void
-token_parameter(Param *param, Walk *walk)
-{
-	ParamExternData workspace;
-	ParamExternData *value = NULL;
-	ParamListInfo params = walk->params;
-	HeapTuple	type;
-
-	if (param->paramkind != PARAM_EXTERN)
-	{
-		predictor_predicate_number(&walk->hash, TOKEN_EXECUTOR_PARAMETER, 0);
-		return;
-	}
-	if (params != NULL && param->paramid >= 1 && param->paramid <= params->numParams)
-	{
-		/* "speculative" asks the provider to evaluate nothing that could fail */
-		value = params->paramFetch != NULL ?
-			params->paramFetch(params, param->paramid, true, &workspace) :
-			&params->params[param->paramid - 1];
-	}
-	type = value != NULL && OidIsValid(value->ptype) ?
-		SearchSysCache1(TYPEOID, ObjectIdGetDatum(value->ptype)) : NULL;
-	if (!HeapTupleIsValid(type))
-	{
-		hash_value(walk, InvalidOid, 0, false, (Datum) 0, true);
-		return;
-	}
-	hash_value(walk, value->ptype, ((Form_pg_type) GETSTRUCT(type))->typlen,
-			   ((Form_pg_type) GETSTRUCT(type))->typbyval, value->value, value->isnull);
-	ReleaseSysCache(type);
-}
-
-/* Emits what this node adds to the shape. Returns true if its children were dealt with. */
-static bool
-token_node(Node *node, Walk *walk)
-{
-	switch (nodeTag(node))
-	{
-		case T_Var:
-			token_column((Var *) node, walk);
-			return true;
-		case T_Const:
-			{
-				Const	   *constant = (Const *) node;
-
-				hash_value(walk, constant->consttype, constant->constlen, constant->constbyval,
-						   constant->constvalue, constant->constisnull);
-				return true;
-			}
-		case T_Param:
-			token_parameter((Param *) node, walk);
-			return true;
-		case T_OpExpr:
-		case T_DistinctExpr:
-		case T_NullIfExpr:
-			token_operator(walk, ((OpExpr *) node)->opno);
-			return false;
-		case T_ScalarArrayOpExpr:
-			{
-				ScalarArrayOpExpr *any = (ScalarArrayOpExpr *) node;
-				Node	   *list = lsecond(any->args);
-
-				token_operator(walk, any->opno);
-				predictor_predicate_number(&walk->hash, TOKEN_BOOLEAN, any->useOr ? 11 : 12);
-				if (IsA(list, Const))
-					token_list_length(walk, (Const *) list);
-				return false;
-			}
-		case T_FuncExpr:
-			token_function(walk, ((FuncExpr *) node)->funcid);
-			return false;
-		case T_Aggref:
-			token_function(walk, ((Aggref *) node)->aggfnoid);
-			return false;
-		case T_WindowFunc:
-			token_function(walk, ((WindowFunc *) node)->winfnoid);
-			return false;
-		case T_BoolExpr:
-			predictor_predicate_number(&walk->hash, TOKEN_BOOLEAN, ((BoolExpr *) node)->boolop);
-			return false;
-		case T_NullTest:
-			predictor_predicate_number(&walk->hash, TOKEN_TEST, ((NullTest *) node)->nulltesttype);
-			return false;
-		case T_BooleanTest:
-			predictor_predicate_number(&walk->hash, TOKEN_TEST,
-									   100 + ((BooleanTest *) node)->booltesttype);
-			return false;
-		case T_SubPlan:
-			predictor_predicate_number(&walk->hash, TOKEN_SUBPLAN,
-									   ((SubPlan *) node)->subLinkType);
-			return false;
-		case T_List:
-		case T_RelabelType:
-		case T_RestrictInfo:
-			return false;
-		default:
-			predictor_predicate_number(&walk->hash, TOKEN_OTHER, nodeTag(node));
-			return false;
-	}
-}
-
-static bool
-walk_tokens(Node *node, Walk *walk)
-{
-	if (node == NULL || walk->steps++ >= MAX_STEPS)
-		return false;
-	if (!token_node(node, walk))
-	{
-		walk_expression(node, walk_tokens, walk);
-		/* so that f(a, b), c and f(a), b, c differ */
-		predictor_predicate_number(&walk->hash, TOKEN_END, 0);
-	}
-	return false;
-}
-
-static void
-add_clause(Walk *walk, Role role, Node *clause)
+add_clause(ExpressionWalk *walk, PredictorRole role, Node *clause)
 {
 	predictor_predicate_begin(&walk->hash, role);
-	walk_tokens(clause, walk);
+	expression_tokens(walk, clause);
+	predictor_predicate_end(&walk->hash);
+}
+
+/* Conditions that must all hold; a list, or one expression that may be an AND. */
+static void
+add_clauses(ExpressionWalk *walk, PredictorRole role, Node *conditions)
+{
+	List	   *clauses;
+	ListCell   *cell;
+
+	if (conditions == NULL)
+		return;
+	if (IsA(conditions, List))
+		clauses = (List *) conditions;
+	else if (is_andclause(conditions))
+		clauses = ((BoolExpr *) conditions)->args;
+	else
+	{
+		add_clause(walk, role, conditions);
+		return;
+	}
+	foreach(cell, clauses)
+		add_clauses(walk, role, lfirst(cell));
+}
+
+/* Columns of the plan's own output, or of its child's, as one clause in their order. */
+static int
+add_keys(ExpressionWalk *walk, PredictorRole role, int count, const AttrNumber *columns, bool below)
+{
+	if (count <= 0)
+		return 0;
+	predictor_predicate_begin(&walk->hash, role);
+	for (int i = 0; i < count; i++)
+	{
+		if (i > 0)
+			predictor_predicate_mark(&walk->hash, PREDICTOR_TOKEN_COMMA, 0);
+		expression_column(walk, columns[i], below);
+	}
+	predictor_predicate_end(&walk->hash);
+	return count;
+}
+
+/* One clause for each grouping set of one phase of an Agg; returns their keys. */
+static int
+add_grouping_sets(ExpressionWalk *walk, Agg *phase)
+{
+	ListCell   *cell;
+	int			keys = 0;
+
+	foreach(cell, phase->groupingSets)
+	{
+		List	   *set = lfirst(cell);
+		ListCell   *member;
+
+		predictor_predicate_begin(&walk->hash, PREDICTOR_ROLE_GROUP_KEY);
+		foreach(member, set)
+		{
+			if (foreach_current_index(member) > 0)
+				predictor_predicate_mark(&walk->hash, PREDICTOR_TOKEN_COMMA, 0);
+			expression_column(walk, phase->grpColIdx[lfirst_int(member)], true);
+		}
+		predictor_predicate_end(&walk->hash);
+		keys += list_length(set);
+	}
+	return keys;
+}
+
+static int
+add_group_keys(ExpressionWalk *walk, Agg *agg)
+{
+	ListCell   *cell;
+	int			keys;
+
+	if (agg->groupingSets == NIL)
+		return add_keys(walk, PREDICTOR_ROLE_GROUP_KEY, agg->numCols, agg->grpColIdx, true);
+	keys = add_grouping_sets(walk, agg);
+	foreach(cell, agg->chain)
+		keys += add_grouping_sets(walk, lfirst(cell));
+	return keys;
+}
+
+static void
+add_function_calls(ExpressionWalk *walk, FunctionScan *scan)
+{
+	ListCell   *cell;
+
+	predictor_predicate_begin(&walk->hash, PREDICTOR_ROLE_FUNCTION_CALL);
+	foreach(cell, scan->functions)
+	{
+		if (foreach_current_index(cell) > 0)
+			predictor_predicate_mark(&walk->hash, PREDICTOR_TOKEN_COMMA, 0);
+		expression_tokens(walk, ((RangeTblFunction *) lfirst(cell))->funcexpr);
+	}
 	predictor_predicate_end(&walk->hash);
 }
 
 static void
-add_clauses(Walk *walk, Role role, List *clauses)
+add_sampling(ExpressionWalk *walk, TableSampleClause *sample)
+{
+	HeapTuple	handler = SearchSysCache1(PROCOID, ObjectIdGetDatum(sample->tsmhandler));
+
+	predictor_predicate_begin(&walk->hash, PREDICTOR_ROLE_SAMPLING);
+	if (HeapTupleIsValid(handler))
+	{
+		predictor_predicate_word(&walk->hash, PREDICTOR_TOKEN_FUNCTION,
+								 NameStr(((Form_pg_proc) GETSTRUCT(handler))->proname));
+		ReleaseSysCache(handler);
+	}
+	predictor_predicate_mark(&walk->hash, PREDICTOR_TOKEN_OPEN, 0);
+	expression_tokens(walk, (Node *) sample->args);
+	predictor_predicate_mark(&walk->hash, PREDICTOR_TOKEN_CLOSE, 0);
+	expression_tokens(walk, (Node *) sample->repeatable);
+	predictor_predicate_end(&walk->hash);
+}
+
+/* EXPLAIN shows several TID conditions, any of which may hold, as one. */
+static void
+add_tid_conditions(ExpressionWalk *walk, List *conditions)
 {
 	ListCell   *cell;
 
-	foreach(cell, clauses)
-		add_clause(walk, role, lfirst(cell));
+	if (list_length(conditions) <= 1)
+	{
+		add_clauses(walk, PREDICTOR_ROLE_TID_CONDITION, (Node *) conditions);
+		return;
+	}
+	predictor_predicate_begin(&walk->hash, PREDICTOR_ROLE_TID_CONDITION);
+	predictor_predicate_mark(&walk->hash, PREDICTOR_TOKEN_OPEN, 0);
+	foreach(cell, conditions)
+	{
+		if (foreach_current_index(cell) > 0)
+			predictor_predicate_word(&walk->hash, PREDICTOR_TOKEN_KEYWORD, "OR");
+		expression_tokens(walk, lfirst(cell));
+	}
+	predictor_predicate_mark(&walk->hash, PREDICTOR_TOKEN_CLOSE, 0);
+	predictor_predicate_end(&walk->hash);
 }
 
 static void
-add_join_clauses(Walk *walk, Join *join)
+add_join_conditions(ExpressionWalk *walk, Join *join)
 {
-	add_clauses(walk, ROLE_JOIN_FILTER, join->joinqual);
+	add_clauses(walk, PREDICTOR_ROLE_JOIN_FILTER, (Node *) join->joinqual);
 	if (IsA(join, HashJoin))
-		add_clauses(walk, ROLE_HASH_CONDITION, ((HashJoin *) join)->hashclauses);
+		add_clauses(walk, PREDICTOR_ROLE_HASH_CONDITION, (Node *) ((HashJoin *) join)->hashclauses);
 	else if (IsA(join, MergeJoin))
-		add_clauses(walk, ROLE_MERGE_CONDITION, ((MergeJoin *) join)->mergeclauses);
+		add_clauses(walk, PREDICTOR_ROLE_MERGE_CONDITION, (Node *) ((MergeJoin *) join)->mergeclauses);
 }
 
 static void
-add_function_calls(Walk *walk, FunctionScan *scan)
+add_cache_keys(ExpressionWalk *walk, Memoize *memoize)
 {
-	ListCell   *cell;
-
-	foreach(cell, scan->functions)
-		add_clause(walk, ROLE_FUNCTION_CALL, ((RangeTblFunction *) lfirst(cell))->funcexpr);
+	predictor_predicate_begin(&walk->hash, PREDICTOR_ROLE_CACHE_KEY);
+	expression_tokens(walk, (Node *) memoize->param_exprs);
+	predictor_predicate_end(&walk->hash);
 }
 
-/* The conditions that only this type of node has. */
 static void
-add_own_clauses(Walk *walk, Plan *plan)
+add_provider(ExpressionWalk *walk, CustomScan *scan)
+{
+	predictor_predicate_begin(&walk->hash, PREDICTOR_ROLE_PROVIDER);
+	predictor_predicate_word(&walk->hash, PREDICTOR_TOKEN_KEYWORD, scan->methods->CustomName);
+	predictor_predicate_end(&walk->hash);
+}
+
+/* Of the nodes that read a relation. */
+static void
+add_scan_clauses(ExpressionWalk *walk, Plan *plan)
 {
 	switch (nodeTag(plan))
 	{
 		case T_IndexScan:
-			add_clauses(walk, ROLE_INDEX_CONDITION, ((IndexScan *) plan)->indexqualorig);
-			add_clauses(walk, ROLE_ORDER_BY, ((IndexScan *) plan)->indexorderbyorig);
+			add_clauses(walk, PREDICTOR_ROLE_INDEX_CONDITION, (Node *) ((IndexScan *) plan)->indexqualorig);
+			add_clauses(walk, PREDICTOR_ROLE_ORDER_BY, (Node *) ((IndexScan *) plan)->indexorderbyorig);
 			break;
 		case T_IndexOnlyScan:
-			add_clauses(walk, ROLE_INDEX_CONDITION, ((IndexOnlyScan *) plan)->indexqual);
-			add_clauses(walk, ROLE_ORDER_BY, ((IndexOnlyScan *) plan)->indexorderby);
+			add_clauses(walk, PREDICTOR_ROLE_INDEX_CONDITION, (Node *) ((IndexOnlyScan *) plan)->indexqual);
+			add_clauses(walk, PREDICTOR_ROLE_ORDER_BY, (Node *) ((IndexOnlyScan *) plan)->indexorderby);
 			break;
 		case T_BitmapIndexScan:
-			add_clauses(walk, ROLE_INDEX_CONDITION, ((BitmapIndexScan *) plan)->indexqualorig);
+			add_clauses(walk, PREDICTOR_ROLE_INDEX_CONDITION, (Node *) ((BitmapIndexScan *) plan)->indexqualorig);
 			break;
 		case T_BitmapHeapScan:
-			add_clauses(walk, ROLE_RECHECK, ((BitmapHeapScan *) plan)->bitmapqualorig);
+			add_clauses(walk, PREDICTOR_ROLE_RECHECK, (Node *) ((BitmapHeapScan *) plan)->bitmapqualorig);
 			break;
 		case T_TidScan:
-			add_clauses(walk, ROLE_TID_CONDITION, ((TidScan *) plan)->tidquals);
+			add_tid_conditions(walk, ((TidScan *) plan)->tidquals);
 			break;
 		case T_TidRangeScan:
-			add_clauses(walk, ROLE_TID_CONDITION, ((TidRangeScan *) plan)->tidrangequals);
+			add_clauses(walk, PREDICTOR_ROLE_TID_CONDITION, (Node *) ((TidRangeScan *) plan)->tidrangequals);
+			break;
+		case T_SampleScan:
+			add_sampling(walk, (TableSampleClause *) ((SampleScan *) plan)->tablesample);
 			break;
 		case T_FunctionScan:
 			add_function_calls(walk, (FunctionScan *) plan);
 			break;
-		case T_NestLoop:
-		case T_HashJoin:
-		case T_MergeJoin:
-			add_join_clauses(walk, (Join *) plan);
+		case T_CustomScan:
+			add_provider(walk, (CustomScan *) plan);
 			break;
-		case T_Result:
-			add_clauses(walk, ROLE_ONE_TIME_FILTER, (List *) ((Result *) plan)->resconstantqual);
-			break;
-#if PG_VERSION_NUM >= 150000
-		case T_WindowAgg:
-			add_clauses(walk, ROLE_RUN_CONDITION, ((WindowAgg *) plan)->runCondition);
-			break;
-#endif
 		default:
 			break;
 	}
 }
 
-void
-extract_predicate(PlanState *state, QueryDesc *queryDesc, const HashKey *key, PredictorNode *node)
+/* Of all others; returns how many sort or group keys EXPLAIN prints. */
+static int
+add_own_clauses(ExpressionWalk *walk, Plan *plan)
 {
-	Walk		walk;
+	switch (nodeTag(plan))
+	{
+		case T_NestLoop:
+		case T_HashJoin:
+		case T_MergeJoin:
+			add_join_conditions(walk, (Join *) plan);
+			return 0;
+		case T_Result:
+			add_clauses(walk, PREDICTOR_ROLE_ONE_TIME_FILTER, ((Result *) plan)->resconstantqual);
+			return 0;
+		case T_Memoize:
+			add_cache_keys(walk, (Memoize *) plan);
+			return 0;
+		case T_ModifyTable:
+			add_clauses(walk, PREDICTOR_ROLE_CONFLICT_FILTER, ((ModifyTable *) plan)->onConflictWhere);
+			return 0;
+#if PG_VERSION_NUM >= 150000
+		case T_WindowAgg:
+			add_clauses(walk, PREDICTOR_ROLE_RUN_CONDITION, (Node *) ((WindowAgg *) plan)->runConditionOrig);
+			return 0;
+#endif
+		case T_Sort:
+		case T_IncrementalSort:
+			return add_keys(walk, PREDICTOR_ROLE_SORT_KEY, ((Sort *) plan)->numCols,
+							((Sort *) plan)->sortColIdx, false);
+		case T_MergeAppend:
+			return add_keys(walk, PREDICTOR_ROLE_SORT_KEY, ((MergeAppend *) plan)->numCols,
+							((MergeAppend *) plan)->sortColIdx, false);
+		case T_Group:
+			return add_keys(walk, PREDICTOR_ROLE_GROUP_KEY, ((Group *) plan)->numCols,
+							((Group *) plan)->grpColIdx, true);
+		case T_Agg:
+			return add_group_keys(walk, (Agg *) plan);
+		default:
+			add_scan_clauses(walk, plan);
+			return 0;
+	}
+}
 
-	predictor_predicate_init(&walk.hash, key->k0, key->k1);
-	walk.plan = state->plan;
-	walk.rtable = queryDesc->plannedstmt->rtable;
-	walk.params = queryDesc->params;
-	walk.depth = 0;
-	walk.steps = 0;
-	add_clauses(&walk, ROLE_FILTER, state->plan->qual);
-	add_own_clauses(&walk, state->plan);
-	predictor_predicate_result(&walk.hash, node);
+void
+extract_predicate(Extract *extract, int node, QueryDesc *queryDesc, const HashKey *key)
+{
+	PredictorNode *described = &extract->record.nodes[node];
+	ExpressionWalk walk;
+
+	expression_begin(&walk, extract, node, queryDesc, key);
+	add_clauses(&walk, PREDICTOR_ROLE_FILTER, (Node *) walk.plan->qual);
+	described->sort_keys = add_own_clauses(&walk, walk.plan);
+	predictor_predicate_result(&walk.hash, described);
 }

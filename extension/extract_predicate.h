@@ -7,14 +7,13 @@
 #include "postgres.h"
 
 #include "executor/execdesc.h"
-#include "extension/facade.h"
-#include "extension/shared.h"
+#include "extension/extract.h"
 
 /*
- * Fills predicate, constants and clauses of `node`. Looks up names of operators and functions in
- * the system caches; allocates nothing. External parameters count as their values.
+ * Fills predicate, selection, links, constants, coarse, clauses and sort_keys of a node whose
+ * parents are described already. Looks up names in the system caches; allocates nothing. External
+ * parameters count as their values.
  */
-extern void extract_predicate(PlanState *state, QueryDesc *queryDesc, const HashKey *key,
-							  PredictorNode *node);
+extern void extract_predicate(Extract *extract, int node, QueryDesc *queryDesc, const HashKey *key);
 
 #endif

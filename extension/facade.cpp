@@ -14,6 +14,7 @@
 #include "plan/predicate.h"
 #include "plan/predict.h"
 #include "plan/signature.h"
+#include "plan/value.h"
 
 using predictor::PredicateHasher;
 
@@ -30,39 +31,61 @@ namespace {
 
 PredicateHasher& hasher(PredictorPredicate* p) { return *reinterpret_cast<PredicateHasher*>(p); }
 
+template <typename Number>
+void add_number(PredictorPredicate* p, Number number) noexcept {
+  char canonical[predictor::kNumberSize];
+  hasher(p).content(PREDICTOR_VALUE_NUMBER, predictor::canonical_number(number, canonical));
+}
+
 }  // namespace
 
 void predictor_predicate_init(PredictorPredicate* p, uint64_t k0, uint64_t k1) noexcept {
   new (p) PredicateHasher(predictor::SipKey{k0, k1});
 }
 
-void predictor_predicate_begin(PredictorPredicate* p, unsigned role) noexcept {
+void predictor_predicate_begin(PredictorPredicate* p, PredictorRole role) noexcept {
   hasher(p).begin_clause(role);
 }
 
 void predictor_predicate_end(PredictorPredicate* p) noexcept { hasher(p).end_clause(); }
 
-void predictor_predicate_text(PredictorPredicate* p, unsigned kind, const char* text) noexcept {
-  hasher(p).token(kind, text, std::strlen(text));
+void predictor_predicate_word(PredictorPredicate* p, PredictorToken kind,
+                              const char* text) noexcept {
+  hasher(p).token(kind, std::string_view(text));
 }
 
-void predictor_predicate_number(PredictorPredicate* p, unsigned kind, uint64_t number) noexcept {
+void predictor_predicate_mark(PredictorPredicate* p, PredictorToken kind,
+                              uint64_t number) noexcept {
   hasher(p).token(kind, number);
 }
 
-void predictor_predicate_constant(PredictorPredicate* p, const void* bytes,
-                                  size_t length) noexcept {
-  hasher(p).constant(bytes, length);
+void predictor_predicate_list(PredictorPredicate* p, size_t length) noexcept {
+  hasher(p).list(length);
+}
+
+void predictor_predicate_content(PredictorPredicate* p, PredictorValue value_class,
+                                 const void* bytes, size_t length) noexcept {
+  hasher(p).content(value_class, {static_cast<const char*>(bytes), length});
+}
+
+void predictor_predicate_decimal(PredictorPredicate* p, const char* text) noexcept {
+  add_number(p, std::string_view(text));
+}
+
+void predictor_predicate_integer(PredictorPredicate* p, int64_t number) noexcept {
+  add_number(p, number);
+}
+
+void predictor_predicate_double(PredictorPredicate* p, double number) noexcept {
+  add_number(p, number);
+}
+
+void predictor_predicate_float(PredictorPredicate* p, float number) noexcept {
+  add_number(p, number);
 }
 
 void predictor_predicate_result(const PredictorPredicate* p, PredictorNode* node) noexcept {
-  const auto& h = *reinterpret_cast<const PredicateHasher*>(p);
-  node->predicate = h.shape;
-  node->selection = h.selection;
-  node->links = h.links;
-  node->constants = h.constants;
-  node->coarse = h.coarse;
-  node->clauses = static_cast<uint8_t>(h.clauses < 255 ? h.clauses : 255);
+  reinterpret_cast<const PredicateHasher*>(p)->put_into(*node);
 }
 
 uint64_t predictor_identity(const char* schema, const char* name) noexcept {

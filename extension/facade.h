@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 #include "plan/operators.h"
+#include "plan/partial.h"
 #include "plan/plan_record.h"
+#include "plan/predicate_tokens.h"
 
 #ifdef __cplusplus
 extern "C"
@@ -29,12 +31,22 @@ typedef struct PredictorPredicate
 	uint64_t	opaque[14];
 } PredictorPredicate;
 
+/* Tokens of the normal form: see plan/predicate_tokens.h. */
 extern void predictor_predicate_init(PredictorPredicate *p, uint64_t k0, uint64_t k1) PREDICTOR_NOEXCEPT;
-extern void predictor_predicate_begin(PredictorPredicate *p, unsigned role) PREDICTOR_NOEXCEPT;
+extern void predictor_predicate_begin(PredictorPredicate *p, PredictorRole role) PREDICTOR_NOEXCEPT;
 extern void predictor_predicate_end(PredictorPredicate *p) PREDICTOR_NOEXCEPT;
-extern void predictor_predicate_text(PredictorPredicate *p, unsigned kind, const char *text) PREDICTOR_NOEXCEPT;
-extern void predictor_predicate_number(PredictorPredicate *p, unsigned kind, uint64_t number) PREDICTOR_NOEXCEPT;
-extern void predictor_predicate_constant(PredictorPredicate *p, const void *bytes, size_t length) PREDICTOR_NOEXCEPT;
+extern void predictor_predicate_word(PredictorPredicate *p, PredictorToken kind, const char *text) PREDICTOR_NOEXCEPT;
+extern void predictor_predicate_mark(PredictorPredicate *p, PredictorToken kind, uint64_t number) PREDICTOR_NOEXCEPT;
+extern void predictor_predicate_list(PredictorPredicate *p, size_t length) PREDICTOR_NOEXCEPT;
+
+/* The content of a value or of an element, in canonical form or brought into it. */
+extern void predictor_predicate_content(PredictorPredicate *p, PredictorValue value_class,
+										const void *bytes, size_t length) PREDICTOR_NOEXCEPT;
+extern void predictor_predicate_decimal(PredictorPredicate *p, const char *text) PREDICTOR_NOEXCEPT;
+extern void predictor_predicate_integer(PredictorPredicate *p, int64_t number) PREDICTOR_NOEXCEPT;
+extern void predictor_predicate_double(PredictorPredicate *p, double number) PREDICTOR_NOEXCEPT;
+extern void predictor_predicate_float(PredictorPredicate *p, float number) PREDICTOR_NOEXCEPT;
+
 /* writes predicate, selection, links, constants, coarse and clauses of the node */
 extern void predictor_predicate_result(const PredictorPredicate *p, PredictorNode *node) PREDICTOR_NOEXCEPT;
 

@@ -120,6 +120,7 @@ CREATE TABLE predictor.execution (
 	predicted_low float4 NOT NULL,
 	predicted_high float4 NOT NULL,
 	predicted_version integer NOT NULL,
+	predicted_model bigint NOT NULL,
 	predicted_source smallint NOT NULL,
 	node_constants bigint[] NOT NULL,
 	node_coarse bigint[] NOT NULL,
@@ -544,6 +545,13 @@ $$;
 CREATE FUNCTION predictor.counters(OUT name text, OUT value bigint) RETURNS SETOF record
 LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'predictor_counters';
+
+CREATE FUNCTION predictor.import_plan(
+	plan jsonb, OUT signature bigint, OUT constants bigint, OUT nodes integer)
+RETURNS record LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_import_plan';
+COMMENT ON FUNCTION predictor.import_plan(jsonb) IS
+	'adds an execution to history, from what EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) printed here or elsewhere';
 
 CREATE FUNCTION predictor.aggregates(
 	OUT database oid, OUT query_id bigint, OUT plan bigint, OUT calls bigint, OUT total_ms float8,

@@ -132,20 +132,22 @@ put(Oid database, const void *record, uint32 length)
 	return result;
 }
 
-void
+bool
 ring_put_record(const PredictorRecord *record, MemoryContext context)
 {
 	Size		size = predictor_encoded_size(record->node_count);
 	void	   *bytes = allocate_or_null(context, size);
 	Size		written;
+	RingResult	result;
 
 	if (bytes == NULL)
 	{
 		shared_count(COUNTER_DROPPED_MEMORY);
-		return;
+		return false;
 	}
 	written = predictor_encode(record, bytes, size);
-	switch (written > 0 ? put(MyDatabaseId, bytes, written) : RING_TOO_LARGE)
+	result = written > 0 ? put(MyDatabaseId, bytes, written) : RING_TOO_LARGE;
+	switch (result)
 	{
 		case RING_OK:
 			shared_count(COUNTER_CAPTURED);
@@ -161,6 +163,7 @@ ring_put_record(const PredictorRecord *record, MemoryContext context)
 			break;
 	}
 	pfree(bytes);
+	return result == RING_OK;
 }
 
 Size

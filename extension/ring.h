@@ -32,9 +32,10 @@ extern void ring_shmem_init(LWLockPadded *locks);
 
 /*
  * Encodes the record, for which it takes memory in `context` for a moment, and puts it into a ring;
- * counts it as captured or, with the reason, as dropped. Raises nothing and waits for nothing.
+ * counts it as captured or, with the reason, as dropped, and tells which. Raises nothing and waits
+ * for nothing.
  */
-extern void ring_put_record(const PredictorRecord *record, MemoryContext context);
+extern bool ring_put_record(const PredictorRecord *record, MemoryContext context);
 
 /*
  * Moves whole records, headers included, from one ring into `out`. Returns the bytes written; 0

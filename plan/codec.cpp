@@ -14,7 +14,7 @@ static_assert(std::endian::native == std::endian::little,
 
 constexpr char kMagic[8] = {'P', 'G', 'P', 'R', 'E', 'D', 'R', 'C'};
 constexpr size_t kPrefixSize = 4;       // length of what follows
-constexpr size_t kStatementSize = 117;  // see visit_statement()
+constexpr size_t kStatementSize = 125;  // see visit_statement()
 constexpr size_t kPlannedSize = 137;    // of a node; see visit_planned()
 constexpr size_t kActualSize = 74;      // of a node; see visit_actual()
 
@@ -28,7 +28,7 @@ void visit_statement(Statement& s, Visit&& visit) {
   visit(s.seq_page_cost), visit(s.effective_cache), visit(s.parallel_workers);
   visit(s.active_backends), visit(s.hit_share), visit(s.jit_time), visit(s.trigger_time);
   visit(s.predicted_total), visit(s.predicted_low), visit(s.predicted_high);
-  visit(s.predicted_version), visit(s.predicted_source);
+  visit(s.predicted_version), visit(s.predicted_model), visit(s.predicted_source);
 }
 
 // What is known of a node before it runs.
@@ -123,7 +123,7 @@ bool has_sane_structure(const PredictorNode& n, int position) {
   bool parent = position == 0 ? n.parent == -1 : n.parent >= 0 && n.parent < position;
   return parent && n.op < PREDICTOR_OPERATOR_COUNT && n.relationship <= PREDICTOR_REL_SUBQUERY &&
          n.join_type <= PREDICTOR_JOIN_RIGHT_SEMI && n.strategy <= PREDICTOR_STRATEGY_MIXED &&
-         n.partial_mode <= PREDICTOR_PARTIAL_FINALIZE && n.command <= PREDICTOR_COMMAND_MERGE;
+         n.partial_mode <= PREDICTOR_PARTIAL_FINALIZE && n.command <= PREDICTOR_COMMAND_LAST;
 }
 
 // Nodes that were not instrumented have nothing measured, and those are most.

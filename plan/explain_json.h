@@ -2,8 +2,8 @@
 // prints for one statement into the same record that the backend makes from a plan tree.
 //
 // Trace files, auto_explain's JSON log and predictor.import_plan() come through here. Keys of
-// PostgreSQL 12 to 18 are known; unknown keys are ignored. Constants in predicates are hashed under
-// the public key (kPublicKeyId).
+// PostgreSQL 12 to 18 are known; unknown keys are ignored. Shapes equal the backend's where EXPLAIN
+// was VERBOSE: only then does it print schemas and the calls of function scans.
 #ifndef PREDICTOR_PLAN_EXPLAIN_JSON_H
 #define PREDICTOR_PLAN_EXPLAIN_JSON_H
 
@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "plan/codec.h"
+#include "plan/siphash.h"
 
 namespace predictor {
 
@@ -25,6 +26,12 @@ enum class ExplainStatus {
 // A sentence for people; never null.
 const char* explain_status_text(ExplainStatus status);
 
+// Under which key constants are hashed; offline tools have only the public one.
+struct HashingKey {
+  SipKey key = kPublicKey;
+  uint64_t id = kPublicKeyId;
+};
+
 struct ExplainedPlan {
   OwnedRecord record;     // signed; total_time is "Execution Time", NaN if there is none
   std::string group;      // "Group" of a trace file
@@ -33,7 +40,8 @@ struct ExplainedPlan {
 };
 
 // `text` is one JSON object with a "Plan", or an array of one. No exception escapes.
-ExplainStatus read_explain_json(std::string_view text, ExplainedPlan& out);
+ExplainStatus read_explain_json(std::string_view text, ExplainedPlan& out,
+                                const HashingKey& key = {});
 
 }  // namespace predictor
 

@@ -217,8 +217,8 @@ struct Encoder {
         n.command, record.statement.command};
     constexpr int kSizes[kCategoryCount] = {
         PREDICTOR_OPERATOR_COUNT,     PREDICTOR_REL_SUBQUERY + 1,     PREDICTOR_JOIN_RIGHT_SEMI + 1,
-        PREDICTOR_STRATEGY_MIXED + 1, PREDICTOR_PARTIAL_FINALIZE + 1, PREDICTOR_COMMAND_MERGE + 1,
-        PREDICTOR_COMMAND_MERGE + 1};
+        PREDICTOR_STRATEGY_MIXED + 1, PREDICTOR_PARTIAL_FINALIZE + 1, PREDICTOR_COMMAND_LAST + 1,
+        PREDICTOR_COMMAND_LAST + 1};
     int first = 0;
     for (int c = 0; c < kCategoryCount; c++) {
       int value = values[c] < kSizes[c] ? values[c] : 0;

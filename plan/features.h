@@ -84,7 +84,7 @@ enum CategoryFeature : int {
 inline constexpr int kCategoryRows =
     PREDICTOR_OPERATOR_COUNT + (PREDICTOR_REL_SUBQUERY + 1) + (PREDICTOR_JOIN_RIGHT_SEMI + 1) +
     (PREDICTOR_STRATEGY_MIXED + 1) + (PREDICTOR_PARTIAL_FINALIZE + 1) +
-    2 * (PREDICTOR_COMMAND_MERGE + 1);
+    2 * (PREDICTOR_COMMAND_LAST + 1);
 
 // Hashes that a model may know by heart; 0 where the node has none.
 enum IdentityFeature : int {

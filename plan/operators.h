@@ -104,15 +104,21 @@ typedef enum PredictorPartialMode {
   PREDICTOR_PARTIAL_FINALIZE = 2
 } PredictorPartialMode;
 
-/* "Operation" of ModifyTable, and of a Foreign Scan that modifies directly; 0 elsewhere */
+/* "Operation" of ModifyTable and Foreign Scan, "Command" of SetOp; 0 elsewhere */
 typedef enum PredictorCommand {
   PREDICTOR_COMMAND_NONE = 0,
   PREDICTOR_COMMAND_SELECT = 1,
   PREDICTOR_COMMAND_INSERT = 2,
   PREDICTOR_COMMAND_UPDATE = 3,
   PREDICTOR_COMMAND_DELETE = 4,
-  PREDICTOR_COMMAND_MERGE = 5
+  PREDICTOR_COMMAND_MERGE = 5,
+  PREDICTOR_COMMAND_INTERSECT = 6,
+  PREDICTOR_COMMAND_INTERSECT_ALL = 7,
+  PREDICTOR_COMMAND_EXCEPT = 8,
+  PREDICTOR_COMMAND_EXCEPT_ALL = 9
 } PredictorCommand;
+
+#define PREDICTOR_COMMAND_LAST PREDICTOR_COMMAND_EXCEPT_ALL
 
 #ifdef __cplusplus
 extern "C" {

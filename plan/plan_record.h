@@ -136,11 +136,12 @@ typedef struct PredictorStatement {
   float jit_time;
   float trigger_time;
 
-  /* The prediction that was in force, ms; NaN and 0: none. */
+  /* The prediction that was in force, ms; NaN: none. */
   float predicted_total;
   float predicted_low;
   float predicted_high;
   int32_t predicted_version; /* of the model */
+  uint64_t predicted_model;  /* the first bytes of its uuid; 0: none */
   uint8_t predicted_source;
 } PredictorStatement;
 

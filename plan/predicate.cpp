@@ -1,7 +1,9 @@
 #include "plan/predicate.h"
 
-#include <charconv>
-#include <cmath>
+#include <algorithm>
+#include <bit>
+
+#include "plan/value.h"
 
 namespace predictor {
 namespace {
@@ -12,6 +14,17 @@ constexpr unsigned kConstantKind = 2;
 uint64_t chain(uint64_t previous, uint64_t kind, uint64_t value) {
   uint64_t block[] = {previous, kind, value};
   return siphash24_words(kPublicKey, block, 3);
+}
+
+// Does the clause say which rows there are, or only in what order they come?
+bool selects_rows(unsigned role) {
+  return role != PREDICTOR_ROLE_SORT_KEY && role != PREDICTOR_ROLE_CACHE_KEY &&
+         role != PREDICTOR_ROLE_ORDER_BY && role != PREDICTOR_ROLE_PROVIDER;
+}
+
+bool is_condition(unsigned role) {
+  return selects_rows(role) && role != PREDICTOR_ROLE_GROUP_KEY &&
+         role != PREDICTOR_ROLE_FUNCTION_CALL && role != PREDICTOR_ROLE_SAMPLING;
 }
 
 }  // namespace
@@ -25,56 +38,46 @@ void PredicateHasher::begin_clause(unsigned role) {
 
 void PredicateHasher::end_clause() {
   if (!open) return;
+  open = false;
   // Sums do not depend on the order of the clauses, and two equal clauses do not cancel out.
   shape += chain(clause_shape, kClauseKind, clause_role);
   if (clause_constants != 0) {
-    selection += clause_shape;
     constants += chain(clause_shape, kConstantKind, clause_constants);
     coarse += chain(clause_shape, kConstantKind, clause_coarse);
-  } else {
-    links += clause_shape;
   }
-  clauses++;
-  open = false;
+  if (selects_rows(clause_role)) (clause_constants != 0 ? selection : links) += clause_shape;
+  if (is_condition(clause_role)) clauses++;
 }
 
-void PredicateHasher::token(unsigned kind, const void* text, size_t length) {
-  clause_shape = chain(clause_shape, kind, siphash24(kPublicKey, text, length));
+void PredicateHasher::token(unsigned kind, std::string_view text) {
+  clause_shape = chain(clause_shape, kind, siphash24(kPublicKey, text.data(), text.size()));
 }
 
 void PredicateHasher::token(unsigned kind, uint64_t number) {
   clause_shape = chain(clause_shape, kind, number);
 }
 
-void PredicateHasher::constant(const void* text, size_t length) {
-  clause_shape = chain(clause_shape, kConstantKind, 0);
-  uint64_t block[] = {clause_constants, siphash24(key, text, length)};
-  clause_constants = siphash24_words(key, block, 2);
-  char buffer[16];
-  std::string_view like = coarse_constant({static_cast<const char*>(text), length}, buffer);
-  uint64_t coarse_block[] = {clause_coarse, siphash24(key, like.data(), like.size())};
-  clause_coarse = siphash24_words(key, coarse_block, 2);
+void PredicateHasher::list(size_t length) {
+  token(PREDICTOR_TOKEN_LIST, static_cast<uint64_t>(std::bit_width(length)));
 }
 
-std::string_view coarse_constant(std::string_view text, char (&buffer)[16]) {
-  if (text.size() > 2 && text.front() == '\'' && text.back() == '\'')
-    text = text.substr(1, text.size() - 2);
-  constexpr size_t kMonth = 7, kDate = 10;  // of YYYY-MM-DD
-  auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  if (text.size() >= kDate && text[4] == '-' && text[kMonth] == '-' && is_digit(text[0]) &&
-      is_digit(text[3]) && is_digit(text[5]) && is_digit(text[kDate - 1]))
-    return text.substr(0, kMonth);
-  double number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(number))
-    return text;
-  constexpr double kStepsPerOctave = 2;
-  double size = std::abs(number);
-  // Small numbers are codes and counts more often than measurements: they stay apart.
-  double step = size < 8 ? size : 100 + std::round(kStepsPerOctave * std::log2(size));
-  auto written = std::to_chars(buffer, buffer + sizeof buffer,
-                               static_cast<int>(std::copysign(std::round(step), number)));
-  return {buffer, static_cast<size_t>(written.ptr - buffer)};
+void PredicateHasher::content(PredictorValue value_class, std::string_view bytes) {
+  auto absorb = [&](uint64_t& running, std::string_view what) {
+    uint64_t block[] = {running, value_class, siphash24(key, what.data(), what.size())};
+    running = siphash24_words(key, block, 3);
+  };
+  absorb(clause_constants, bytes);
+  char buffer[kCoarseSize];
+  absorb(clause_coarse, coarse_value(value_class, bytes, buffer));
+}
+
+void PredicateHasher::put_into(PredictorNode& node) const {
+  node.predicate = shape;
+  node.selection = selection;
+  node.links = links;
+  node.constants = constants;
+  node.coarse = coarse;
+  node.clauses = static_cast<uint8_t>(std::min(clauses, 255u));
 }
 
 }  // namespace predictor

@@ -1,9 +1,8 @@
-// predicate.h - turns a predicate into two numbers: its shape and a keyed hash of its constants.
+// predicate.h - turns a predicate into numbers: its shape and keyed hashes of its constants.
 //
-// A caller walks an expression and reports what it meets; nothing is stored but the running hashes.
-// Columns, operators, functions and node kinds make the shape; constants and bound parameters only
-// leave a mark of their presence there, and their canonical text goes into the keyed hash.
-// Clauses of one node may come in any order: each clause is hashed alone, clauses are added up.
+// A caller walks an expression and reports the tokens of its normal form (predicate_tokens.h);
+// nothing is stored but the running hashes. Clauses of one node may come in any order: each clause
+// is hashed alone, clauses are added up.
 //
 // Plain data, no allocation: safe where PostgreSQL may raise an error between two calls.
 #ifndef PREDICTOR_PLAN_PREDICATE_H
@@ -13,24 +12,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "plan/plan_record.h"
+#include "plan/predicate_tokens.h"
 #include "plan/siphash.h"
 
 namespace predictor {
-
-// Roles of clauses, named as EXPLAIN prints the property they stand in. Part of every shape:
-// append, never renumber.
-enum PredicateRole : unsigned {
-  kFilterRole = 1,
-  kIndexCondRole = 2,
-  kRecheckCondRole = 3,
-  kTidCondRole = 4,
-  kHashCondRole = 5,
-  kMergeCondRole = 6,
-  kJoinFilterRole = 7,
-  kOneTimeFilterRole = 8,
-  kOrderByRole = 9,  // of an index scan
-  kRunConditionRole = 10,
-};
 
 struct PredicateHasher {
   SipKey key;  // of the database
@@ -41,7 +27,7 @@ struct PredicateHasher {
   uint64_t links = 0;      // of the clauses without
   uint64_t constants = 0;  // whatever the clauses' roles
   uint64_t coarse = 0;     // constants, made coarse
-  unsigned clauses = 0;
+  unsigned clauses = 0;    // conditions, not keys
 
   // the clause being read
   unsigned clause_role = 0;
@@ -52,22 +38,23 @@ struct PredicateHasher {
 
   explicit PredicateHasher(SipKey secret) : key(secret) {}
 
-  // `role` tells an index condition from a filter, a hash condition and so on.
   void begin_clause(unsigned role);
   void end_clause();
 
-  // Anything that belongs to the shape: a column, an operator's or function's name, a node kind.
-  void token(unsigned kind, const void* text, size_t length);
-  void token(unsigned kind, uint64_t number);
+  // A column, an operator's, function's or keyword's name.
+  void token(unsigned kind, std::string_view text);
+  void token(unsigned kind, uint64_t number = 0);
 
-  // A constant or an external parameter's value, in the canonical text that both mouths agree on.
-  void constant(const void* text, size_t length);
+  // The presence of a value, in the shape; then its content, if that is known.
+  void value() { token(PREDICTOR_TOKEN_VALUE); }
+  // A list of so many values; then the content of each.
+  void list(size_t length);
+  // Canonical content of a value or an element; only into the keyed hash.
+  void content(PredictorValue value_class, std::string_view bytes);
+
+  // Writes the results into the node.
+  void put_into(PredictorNode& node) const;
 };
-
-// What constants that are alike have in common, for memories that look for the like of what they
-// have seen: numbers count in half octaves, dates and timestamps in months, all else as it is.
-// Returns a part of `text` or of `buffer`.
-std::string_view coarse_constant(std::string_view text, char (&buffer)[16]);
 
 }  // namespace predictor
 

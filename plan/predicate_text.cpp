@@ -1,160 +1,435 @@
 #include "plan/predicate_text.h"
 
-#include <cctype>
+#include <algorithm>
+#include <string>
+
+#include "plan/predicate_lexer.h"
+#include "plan/value.h"
 
 namespace predictor {
 namespace {
 
-constexpr unsigned kWordToken = 16;      // a name or keyword
-constexpr unsigned kOperatorToken = 17;  // one or more operator characters
-constexpr unsigned kBracketToken = 18;   // ( ) [ ] ,
+// Of parentheses. What is deeper is read as if it stood side by side.
+constexpr int kMaxDepth = 500;
 
-enum class Kind { kEnd, kWord, kOperator, kBracket, kConstant, kCast };
-
-struct Token {
-  Kind kind = Kind::kEnd;
-  std::string_view text;
-  size_t end = 0;  // where the next one starts
+enum class Kind {
+  kColumn,
+  kKeyword,
+  kOperator,
+  kComma,
+  kField,
+  kValue,  // with its content, or without if that is not known
+  kList,   // of `length` values
+  kGroup,
+  kCall,
+  kSubscript,
+  kSubplan,
 };
 
-bool is_word_char(char c) {
-  auto u = static_cast<unsigned char>(c);
-  return std::isalnum(u) || c == '_' || c == '.' || c == '$' || u >= 0x80;
+struct Item {
+  Kind kind;
+  std::string text{};             // a name
+  std::vector<Value> contents{};  // of a value or a list
+  std::vector<Item> parts{};      // of a group, a subscript, a call's arguments; commas included
+  size_t length = 0;              // of a list
+  bool is_hashed = false;         // a subplan
+
+  bool is_keyword(std::string_view word) const { return kind == Kind::kKeyword && text == word; }
+};
+
+using Items = std::vector<Item>;
+
+const Item kCommaItem{Kind::kComma};
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), text) != words.end();
 }
 
-bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
-
-// End of a quoted string that starts at `at`; a doubled quote stands for itself.
-size_t skip_quoted(std::string_view text, size_t at) {
-  const char quote = text[at++];
-  while (at < text.size()) {
-    if (text[at++] != quote) continue;
-    if (at < text.size() && text[at] == quote)
-      at++;
-    else
-      return at;
+const Item* find_subplan(const Items& items) {
+  for (const Item& item : items) {
+    if (item.kind == Kind::kSubplan) return &item;
+    if (const Item* found = find_subplan(item.parts)) return found;
   }
-  return at;
+  return nullptr;
 }
 
-size_t skip_word(std::string_view text, size_t at) {
-  while (at < text.size()) {
-    if (text[at] == '"')
-      at = skip_quoted(text, at);
-    else if (is_word_char(text[at]))
-      at++;
-    else
-      break;
+Items::iterator find_keyword(Items& items, std::string_view word) {
+  return std::find_if(items.begin(), items.end(),
+                      [&](const Item& item) { return item.is_keyword(word); });
+}
+
+// What the normal form leaves out: collations, windows, orders of sorting, marks of partial
+// aggregation. Some of these words have an argument.
+void drop_decoration(Items& items) {
+  for (size_t i = 0; i < items.size();) {
+    bool is_word = items[i].kind == Kind::kKeyword;
+    if (is_word && is_one_of(items[i].text, {"COLLATE", "OVER", "USING"})) {
+      auto first = items.begin() + static_cast<ptrdiff_t>(i);
+      items.erase(first, std::min(first + 2, items.end()));
+    } else if (is_word &&
+               is_one_of(items[i].text, {"PARTIAL", "DESC", "ASC", "NULLS", "FIRST", "LAST"})) {
+      items.erase(items.begin() + static_cast<ptrdiff_t>(i));
+    } else {
+      i++;
+    }
   }
-  return at;
 }
 
-// "::character varying(10)[]" behind a value; the name is cut at the first character that cannot
-// belong to a type, keywords of two words included.
-size_t skip_type(std::string_view text, size_t at) {
-  at = skip_word(text, at);
-  for (std::string_view more : {" varying", " precision", " without time zone", " with time zone"})
-    if (text.substr(at, more.size()) == more) at += more.size();
-  if (at < text.size() && text[at] == '(') {
-    size_t close = text.find(')', at);
-    if (close != std::string_view::npos) at = close + 1;
+// The items before and behind the keyword; `items` has it.
+std::pair<Items, Items> split_at(Items& items, std::string_view word) {
+  auto at = find_keyword(items, word);
+  return {Items(items.begin(), at), Items(at + 1, items.end())};
+}
+
+Item call(std::string name, std::initializer_list<Items> arguments) {
+  Item made{Kind::kCall, std::move(name)};
+  for (const Items& argument : arguments) {
+    if (argument.empty()) continue;
+    if (!made.parts.empty()) made.parts.push_back(kCommaItem);
+    made.parts.insert(made.parts.end(), argument.begin(), argument.end());
   }
-  while (text.substr(at, 2) == "[]") at += 2;
-  return at;
+  return made;
 }
 
-size_t skip_number(std::string_view text, size_t at) {
-  while (at < text.size() && (is_digit(text[at]) || text[at] == '.')) at++;
-  if (at + 1 < text.size() && (text[at] == 'e' || text[at] == 'E') &&
-      (is_digit(text[at + 1]) || text[at + 1] == '-' || text[at + 1] == '+')) {
-    at += 2;
-    while (at < text.size() && is_digit(text[at])) at++;
-  }
-  return at;
-}
-
-Token next_token(std::string_view text, size_t at) {
-  while (at < text.size() && std::isspace(static_cast<unsigned char>(text[at]))) at++;
-  if (at >= text.size()) return {Kind::kEnd, {}, at};
-  const char c = text[at];
-  const char following = at + 1 < text.size() ? text[at + 1] : '\0';
-  size_t end = at + 1;
-  Kind kind = Kind::kOperator;
-  if (c == '\'') {
-    end = skip_quoted(text, at);
-    kind = Kind::kConstant;
-  } else if (is_digit(c) || (c == '.' && is_digit(following))) {
-    end = skip_number(text, at);
-    kind = Kind::kConstant;
-  } else if (c == '$' && is_digit(following)) {
-    end = skip_word(text, at);
-    kind = Kind::kConstant;
-  } else if (c == ':' && following == ':') {
-    end = skip_type(text, at + 2);
-    kind = Kind::kCast;
-  } else if (is_word_char(c) || c == '"') {
-    end = skip_word(text, at);
-    kind = Kind::kWord;
-  } else if (std::string_view("()[],").find(c) != std::string_view::npos) {
-    kind = Kind::kBracket;
+// Functions that SQL writes with words between their arguments, as the functions that they are.
+bool rewrite_sql_call(Item& item) {
+  Items& parts = item.parts;
+  const std::string name = item.text;
+  if (name == "EXTRACT" && parts.size() > 2 && parts[1].is_keyword("FROM")) {
+    Item field{Kind::kValue};
+    field.contents.push_back({PREDICTOR_VALUE_TEXT, parts[0].text});
+    item = call("extract", {{field}, Items(parts.begin() + 2, parts.end())});
+  } else if (name == "POSITION" && find_keyword(parts, "IN") != parts.end()) {
+    auto [part, whole] = split_at(parts, "IN");
+    item = call("position", {whole, part});
+  } else if (name == "TRIM" && find_keyword(parts, "FROM") != parts.end()) {
+    auto [how, whole] = split_at(parts, "FROM");
+    if (how.empty()) return false;
+    std::string side = how.front().text;
+    how.erase(how.begin());
+    item = call(side == "LEADING" ? "ltrim" : side == "TRAILING" ? "rtrim" : "btrim", {whole, how});
+  } else if (name == "SUBSTRING" || name == "OVERLAY" || name == "NORMALIZE") {
+    for (Item& part : parts)
+      if (part.kind == Kind::kKeyword && is_one_of(part.text, {"FROM", "FOR", "PLACING"}))
+        part = kCommaItem;
+    std::transform(item.text.begin(), item.text.end(), item.text.begin(),
+                   [](char c) { return static_cast<char>(c | 0x20); });
   } else {
-    constexpr std::string_view kOperatorChars = "+-*/<>=~!@#%^&|`?";
-    while (end < text.size() && kOperatorChars.find(text[end]) != std::string_view::npos) end++;
+    return false;
   }
-  return {kind, text.substr(at, end - at), end};
+  return true;
 }
 
-// Where the bracket opened at `at` closes, or npos.
-size_t closing(std::string_view text, size_t at) {
-  int depth = 0;
-  for (Token t = next_token(text, at); t.kind != Kind::kEnd; t = next_token(text, t.end)) {
-    if (t.text == "(") depth++;
-    if (t.text == ")" && --depth == 0) return t.end - 1;
+// The same for operators made of words; `items` is what stands in one pair of parentheses.
+void rewrite_sql_operator(Items& items) {
+  if (auto at = find_keyword(items, "AT"); at != items.end() && items.end() - at > 3) {
+    Items zone(at + 3, items.end()), time(items.begin(), at);
+    items = {call("timezone", {zone, time})};
+  } else if (auto overlaps = find_keyword(items, "OVERLAPS");
+             overlaps != items.end() && items.size() == 3) {
+    items = {call("overlaps", {items[0].parts, items[2].parts})};
   }
-  return std::string_view::npos;
 }
 
-std::string_view strip(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  if (text.size() > 2 && text.front() == '(' && closing(text, 0) == text.size() - 1)
-    return text.substr(1, text.size() - 2);
-  return text;
+// A subplan in parentheses, with whatever it is compared with from PostgreSQL 17 on.
+bool rewrite_subplan(Items& items) {
+  const size_t first = !items.empty() && items[0].text == "hashed" ? 1 : 0;
+  if (items.size() == first + 2 && items[first].is_keyword("SubPlan")) {
+    Item subplan{Kind::kSubplan};
+    subplan.is_hashed = first == 1;
+    items = {subplan};
+  } else if (items.size() == 2 && items[0].is_keyword("InitPlan")) {
+    items = {Item{Kind::kValue}};
+  } else if (items.size() > 1 && items[0].kind == Kind::kKeyword &&
+             is_one_of(items[0].text, {"ANY", "ALL", "ROWCOMPARE"})) {
+    const Item* subplan = find_subplan(items);
+    if (subplan == nullptr) return false;
+    items = {Item(*subplan)};
+  } else {
+    return false;
+  }
+  return true;
 }
 
-void hash_clause(std::string_view text, PredicateRole role, PredicateHasher& hasher) {
+// A list if it has only values between its commas.
+Item make_array(Items parts) {
+  Item list{Kind::kList};
+  bool only_values = true;
+  for (const Item& part : parts) {
+    if (part.kind == Kind::kComma) continue;
+    only_values = only_values && part.kind == Kind::kValue;
+    list.contents.insert(list.contents.end(), part.contents.begin(), part.contents.end());
+    list.length++;
+  }
+  if (only_values) return list;
+  Item array{Kind::kCall, "ARRAY"};
+  array.parts = std::move(parts);
+  return array;
+}
+
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : lexer_(text) { token_ = lexer_.next(); }
+
+  Items read() {
+    Items all = sequence(0);
+    while (token_.kind != Lexeme::kEnd) {  // a bracket too many
+      take();
+      Items more = sequence(0);
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    return all;
+  }
+
+ private:
+  LexicalToken take() {
+    LexicalToken taken = std::move(token_);
+    token_ = lexer_.next();
+    return taken;
+  }
+
+  bool take_cast(TypeText& type) {
+    if (token_.kind != Lexeme::kCast) return false;
+    type = lexer_.next_type();
+    token_ = lexer_.next();
+    return true;
+  }
+
+  // Up to a closing bracket or the end.
+  Items sequence(int depth) {
+    Items items;
+    TypeText ignored;
+    while (token_.kind != Lexeme::kEnd && token_.kind != Lexeme::kClose &&
+           token_.kind != Lexeme::kCloseBracket)
+      if (!take_cast(ignored)) read_item(items, depth);
+    drop_decoration(items);
+    return items;
+  }
+
+  // What stands in brackets, the opening one taken already.
+  Items bracketed(int depth, Lexeme closing) {
+    if (depth >= kMaxDepth) return {};
+    Items items = sequence(depth + 1);
+    if (token_.kind == closing) take();
+    return items;
+  }
+
+  void read_item(Items& items, int depth) {
+    LexicalToken token = take();
+    switch (token.kind) {
+      case Lexeme::kOpen:
+        read_group(items, depth);
+        break;
+      case Lexeme::kOpenBracket:
+        items.push_back({Kind::kSubscript});
+        items.back().parts = bracketed(depth, Lexeme::kCloseBracket);
+        break;
+      case Lexeme::kName:
+        read_name(items, token, depth);
+        break;
+      case Lexeme::kKeyword:
+        read_keyword(items, token, depth);
+        break;
+      case Lexeme::kNumber:
+        items.push_back({Kind::kValue, {}, {value_of_text(token.text, "numeric")}});
+        break;
+      case Lexeme::kString:
+      case Lexeme::kBits:
+        read_string(items, token.text);
+        break;
+      case Lexeme::kParameter:
+        items.push_back({Kind::kValue});
+        break;
+      case Lexeme::kComma:
+        items.push_back(kCommaItem);
+        break;
+      case Lexeme::kDot:
+        read_field(items);
+        break;
+      default:
+        items.push_back({Kind::kOperator, token.text});
+        break;
+    }
+  }
+
+  void read_group(Items& items, int depth) {
+    Items parts = bracketed(depth, Lexeme::kClose);
+    if (!rewrite_subplan(parts)) rewrite_sql_operator(parts);
+    if (parts.size() == 1) {
+      items.push_back(std::move(parts.front()));
+    } else if (!parts.empty()) {
+      items.push_back({Kind::kGroup});
+      items.back().parts = std::move(parts);
+    }
+  }
+
+  void read_call(Items& items, const std::string& name, int depth) {
+    take();  // the parenthesis
+    Item item{Kind::kCall, name};
+    item.parts = bracketed(depth, Lexeme::kClose);
+    rewrite_sql_call(item);
+    items.push_back(std::move(item));
+  }
+
+  void read_name(Items& items, const LexicalToken& token, int depth) {
+    if (token.calls) {
+      read_call(items, token.text, depth);
+    } else if (!token.quoted && (token.text == "true" || token.text == "false")) {
+      items.push_back({Kind::kValue, {}, {value_of_text(token.text, "boolean")}});
+    } else {
+      items.push_back({Kind::kColumn, token.text});
+    }
+  }
+
+  void read_keyword(Items& items, const LexicalToken& token, int depth) {
+    TypeText ignored;
+    if (token.text == "NULL" && take_cast(ignored)) {
+      items.push_back({Kind::kValue, {}, {{PREDICTOR_VALUE_NULL, {}}}});
+    } else if (token.text == "ARRAY" && token_.kind == Lexeme::kOpenBracket) {
+      take();
+      items.push_back(make_array(bracketed(depth, Lexeme::kCloseBracket)));
+    } else if (token.calls) {
+      read_call(items, token.text, depth);
+      Item& made = items.back();
+      if (is_one_of(made.text, {"EXISTS", "ARRAY"}) && find_subplan_words(made.parts))
+        made = Item{Kind::kSubplan};
+      else if (is_one_of(made.text.substr(0, made.text.find('_')),
+                         {"CURRENT", "LOCALTIME", "LOCALTIMESTAMP"}))
+        made = {Kind::kKeyword, made.text};
+    } else {
+      items.push_back({Kind::kKeyword, token.text});
+    }
+  }
+
+  // "SubPlan 1" without parentheses of its own
+  static bool find_subplan_words(const Items& items) {
+    return (items.size() == 2 && items[0].is_keyword("SubPlan")) || find_subplan(items) != nullptr;
+  }
+
+  void read_string(Items& items, const std::string& text) {
+    TypeText type;
+    take_cast(type);
+    if (type.is_array) {
+      items.push_back({Kind::kList});
+      items.back().contents = values_of_array(text, type.name);
+      items.back().length = items.back().contents.size();
+    } else {
+      items.push_back({Kind::kValue, {}, {value_of_text(text, type.name)}});
+    }
+  }
+
+  // Of a composite; the column of a subplan's or an InitPlan's result does not count.
+  void read_field(Items& items) {
+    if (token_.kind != Lexeme::kName && token_.kind != Lexeme::kKeyword) return;
+    LexicalToken name = take();
+    if (items.empty() || (items.back().kind != Kind::kValue && items.back().kind != Kind::kSubplan))
+      items.push_back({Kind::kField, name.text});
+  }
+
+  Lexer lexer_;
+  LexicalToken token_;
+};
+
+void emit(const Items& items, PredicateHasher& hasher) {
+  auto bracketed = [&](PredictorToken opening, const Items& parts) {
+    hasher.token(opening);
+    emit(parts, hasher);
+    hasher.token(PREDICTOR_TOKEN_CLOSE);
+  };
+  for (const Item& item : items) {
+    switch (item.kind) {
+      case Kind::kColumn:
+        hasher.token(PREDICTOR_TOKEN_COLUMN, item.text);
+        break;
+      case Kind::kKeyword:
+        hasher.token(PREDICTOR_TOKEN_KEYWORD, item.text);
+        break;
+      case Kind::kOperator:
+        hasher.token(PREDICTOR_TOKEN_OPERATOR, item.text);
+        break;
+      case Kind::kField:
+        hasher.token(PREDICTOR_TOKEN_FIELD, item.text);
+        break;
+      case Kind::kComma:
+        hasher.token(PREDICTOR_TOKEN_COMMA);
+        break;
+      case Kind::kValue:
+        hasher.value();
+        break;
+      case Kind::kList:
+        hasher.list(item.length);
+        break;
+      case Kind::kGroup:
+        bracketed(PREDICTOR_TOKEN_OPEN, item.parts);
+        break;
+      case Kind::kCall:
+        hasher.token(PREDICTOR_TOKEN_FUNCTION, item.text);
+        bracketed(PREDICTOR_TOKEN_OPEN, item.parts);
+        break;
+      case Kind::kSubscript:
+        bracketed(PREDICTOR_TOKEN_SUBSCRIPT, item.parts);
+        break;
+      case Kind::kSubplan:
+        hasher.token(PREDICTOR_TOKEN_SUBPLAN, uint64_t{item.is_hashed});
+        break;
+    }
+    for (const Value& content : item.contents) hasher.content(content.value_class, content.bytes);
+  }
+}
+
+void emit_list(const std::vector<std::string_view>& texts, PredicateHasher& hasher) {
+  for (size_t i = 0; i < texts.size(); i++) {
+    if (i > 0) hasher.token(PREDICTOR_TOKEN_COMMA);
+    emit(Parser(texts[i]).read(), hasher);
+  }
+}
+
+void hash_clause(const Items& items, PredictorRole role, PredicateHasher& hasher) {
   hasher.begin_clause(role);
-  bool after_constant = false;
-  for (Token t = next_token(text, 0); t.kind != Kind::kEnd; t = next_token(text, t.end)) {
-    if (t.kind == Kind::kConstant)
-      hasher.constant(t.text.data(), t.text.size());
-    else if (t.kind == Kind::kWord)
-      hasher.token(kWordToken, t.text.data(), t.text.size());
-    else if (t.kind == Kind::kBracket)
-      hasher.token(kBracketToken, t.text.data(), t.text.size());
-    else if (!(t.kind == Kind::kCast && after_constant))
-      hasher.token(kOperatorToken, t.text.data(), t.text.size());
-    after_constant = t.kind == Kind::kConstant;
-  }
+  emit(items, hasher);
   hasher.end_clause();
 }
 
 }  // namespace
 
-void hash_predicate_text(std::string_view text, PredicateRole role, PredicateHasher& hasher) {
-  text = strip(text);
-  int depth = 0;
-  size_t begin = 0;
-  for (Token t = next_token(text, 0); t.kind != Kind::kEnd; t = next_token(text, t.end)) {
-    if (t.text == "(") depth++;
-    if (t.text == ")") depth--;
-    if (depth == 0 && t.kind == Kind::kWord && t.text == "AND") {
-      size_t end = t.end - t.text.size();
-      hash_clause(strip(text.substr(begin, end - begin)), role, hasher);
-      begin = t.end;
+void hash_predicate_text(std::string_view text, PredictorRole role, PredicateHasher& hasher) {
+  Items items = Parser(text).read();
+  if (items.size() == 1 && items[0].kind == Kind::kGroup) {
+    Items parts = items[0].parts;
+    if (find_keyword(parts, "AND") != parts.end()) {
+      while (find_keyword(parts, "AND") != parts.end()) {
+        auto [clause, rest] = split_at(parts, "AND");
+        hash_clause(clause, role, hasher);
+        parts = rest;
+      }
+      items = std::move(parts);
     }
   }
-  hash_clause(strip(text.substr(begin)), role, hasher);
+  hash_clause(items, role, hasher);
+}
+
+void hash_keys(const std::vector<std::string_view>& keys, PredictorRole role,
+               PredicateHasher& hasher) {
+  hasher.begin_clause(role);
+  emit_list(keys, hasher);
+  hasher.end_clause();
+}
+
+void hash_sampling(std::string_view method, const std::vector<std::string_view>& parameters,
+                   std::string_view seed, PredicateHasher& hasher) {
+  hasher.begin_clause(PREDICTOR_ROLE_SAMPLING);
+  hasher.token(PREDICTOR_TOKEN_FUNCTION, method);
+  hasher.token(PREDICTOR_TOKEN_OPEN);
+  emit_list(parameters, hasher);
+  hasher.token(PREDICTOR_TOKEN_CLOSE);
+  emit(Parser(seed).read(), hasher);
+  hasher.end_clause();
+}
+
+void hash_provider(std::string_view name, PredicateHasher& hasher) {
+  hasher.begin_clause(PREDICTOR_ROLE_PROVIDER);
+  hasher.token(PREDICTOR_TOKEN_KEYWORD, name);
+  hasher.end_clause();
 }
 
 }  // namespace predictor

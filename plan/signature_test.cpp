@@ -7,8 +7,6 @@
 #include <string>
 
 #include "plan/known.h"
-#include "plan/predicate.h"
-#include "plan/predicate_text.h"
 #include "plan/test_plans.h"
 
 namespace predictor {
@@ -82,103 +80,6 @@ TEST(QueryKey, is_the_query_id_or_else_the_relations_in_any_order) {
   EXPECT_NE(query_key(a.view()), query_key(b.view()));
   a.statement.query_id = b.statement.query_id = 77;
   EXPECT_EQ(query_key(a.view()), query_key(b.view()));
-}
-
-PredicateHasher hashed(std::initializer_list<std::pair<const char*, const char*>> clauses) {
-  PredicateHasher hasher(kPublicKey);
-  for (auto [column, constant] : clauses) {
-    hasher.begin_clause(kFilterRole);
-    hasher.token(7, column, std::char_traits<char>::length(column));
-    hasher.constant(constant, std::char_traits<char>::length(constant));
-    hasher.end_clause();
-  }
-  return hasher;
-}
-
-TEST(PredicateHasher, order_of_clauses_does_not_matter) {
-  auto ab = hashed({{"a", "1"}, {"b", "2"}}), ba = hashed({{"b", "2"}, {"a", "1"}});
-  EXPECT_EQ(ab.shape, ba.shape);
-  EXPECT_EQ(ab.constants, ba.constants);
-  EXPECT_EQ(ab.clauses, 2u);
-}
-
-TEST(PredicateHasher, constants_belong_to_their_clause) {
-  auto straight = hashed({{"a", "1"}, {"b", "2"}}), crossed = hashed({{"a", "2"}, {"b", "1"}});
-  EXPECT_EQ(straight.shape, crossed.shape);
-  EXPECT_NE(straight.constants, crossed.constants);
-}
-
-TEST(PredicateHasher, equal_clauses_do_not_cancel_out_and_keys_matter) {
-  EXPECT_NE(hashed({{"a", "1"}, {"a", "1"}}).shape, 0u);
-  PredicateHasher other(SipKey{1, 2});
-  other.begin_clause(kFilterRole);
-  other.token(7, "a", 1);
-  other.constant("1", 1);
-  other.end_clause();
-  EXPECT_EQ(other.shape, hashed({{"a", "1"}}).shape);
-  EXPECT_NE(other.constants, hashed({{"a", "1"}}).constants);
-}
-
-PredicateHasher read(std::string_view text, PredicateRole role = kFilterRole) {
-  PredicateHasher hasher(kPublicKey);
-  hash_predicate_text(text, role, hasher);
-  return hasher;
-}
-
-TEST(PredicateText, splits_at_the_outer_and_only) {
-  EXPECT_EQ(read("((a >= 5) AND (b <= 7))").clauses, 2u);
-  EXPECT_EQ(read("((a >= 5) OR ((b <= 7) AND (c = 1)))").clauses, 1u);
-  EXPECT_EQ(read("(note = 'rock AND roll'::text)").clauses, 1u);
-  auto ab = read("((a >= 5) AND (b <= 7))"), ba = read("((b <= 7) AND (a >= 5))");
-  EXPECT_EQ(ab.shape, ba.shape);
-  EXPECT_EQ(ab.constants, ba.constants);
-}
-
-TEST(PredicateText, constants_and_parameters_have_one_shape) {
-  for (const char* other :
-       {"(a = 43)", "(a = $1)", "(a = '42'::integer)", "(a = 'it''s'::character varying(10)[])",
-        "(a = 4.2e-10)", "(a = '2020-01-01 00:00:00'::timestamp without time zone)"}) {
-    EXPECT_EQ(read("(a = 42)").shape, read(other).shape) << other;
-    EXPECT_NE(read("(a = 42)").constants, read(other).constants) << other;
-  }
-}
-
-TEST(PredicateText, columns_operators_casts_of_columns_and_roles_are_shape) {
-  std::set<uint64_t> shapes = {read("(a = 42)").shape,
-                               read("(b = 42)").shape,
-                               read("(a < 42)").shape,
-                               read("((a)::text = 42)").shape,
-                               read("(\"a b\" = 42)").shape,
-                               read("(a = ANY (42))").shape,
-                               read("(a = 42)", kIndexCondRole).shape};
-  EXPECT_EQ(shapes.size(), 7u);
-}
-
-TEST(PredicateText, selection_and_links_do_not_depend_on_who_evaluates_them) {
-  auto filter = read("((a = 5) AND (b = c))"), condition = read("(a = 5)", kIndexCondRole);
-  EXPECT_NE(filter.shape, condition.shape);
-  EXPECT_EQ(filter.selection, condition.selection);
-  EXPECT_EQ(filter.constants, condition.constants);
-  EXPECT_EQ(filter.links, read("(b = c)", kJoinFilterRole).links);
-  EXPECT_EQ(condition.links, 0u);
-}
-
-TEST(PredicateText, coarse_constants_are_shared_by_those_alike) {
-  EXPECT_EQ(read("(a > 1000)").coarse, read("(a > 1010)").coarse);
-  EXPECT_EQ(read("(a > 1000)").coarse, read("(a > '1000'::bigint)").coarse);
-  EXPECT_NE(read("(a > 1000)").coarse, read("(a > 2000)").coarse);
-  EXPECT_NE(read("(a > 1000)").coarse, read("(a > -1000)").coarse);
-  EXPECT_NE(read("(a = 3)").coarse, read("(a = 4)").coarse);
-  EXPECT_EQ(read("(d < '2010-07-01'::date)").coarse,
-            read("(d < '2010-07-30 11:12:13'::date)").coarse);
-  EXPECT_NE(read("(d < '2010-07-01'::date)").coarse, read("(d < '2010-08-01'::date)").coarse);
-  EXPECT_NE(read("(a = 'x')").coarse, read("(a = 'y')").coarse);
-}
-
-TEST(PredicateText, survives_any_text) {
-  for (const char* text : {"", "(", ")", "'", "((", "\"", "::", "$", "AND", "a AND",
-                           "'x'::", "(a = 'x'::numeric(10", "((((((a)"})
-    read(text);
 }
 
 }  // namespace

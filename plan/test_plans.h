@@ -73,7 +73,7 @@ inline OwnedRecord random_plan(std::mt19937& random, int nodes) {
     n.join_type = static_cast<uint8_t>(below(PREDICTOR_JOIN_RIGHT_SEMI + 1));
     n.strategy = static_cast<uint8_t>(below(PREDICTOR_STRATEGY_MIXED + 1));
     n.partial_mode = static_cast<uint8_t>(below(PREDICTOR_PARTIAL_FINALIZE + 1));
-    n.command = static_cast<uint8_t>(below(PREDICTOR_COMMAND_MERGE + 1));
+    n.command = static_cast<uint8_t>(below(PREDICTOR_COMMAND_LAST + 1));
     n.clauses = static_cast<uint8_t>(below(256));
     n.flags = static_cast<uint16_t>(below(65536));
     n.sort_keys = static_cast<uint16_t>(below(5));
@@ -119,6 +119,7 @@ inline OwnedRecord random_plan(std::mt19937& random, int nodes) {
   s.parallel_workers = static_cast<uint16_t>(below(9));
   s.active_backends = static_cast<uint16_t>(below(200));
   s.predicted_version = below(100);
+  s.predicted_model = random();
   s.predicted_source = static_cast<uint8_t>(below(3));
   if (s.instrumentation == PREDICTOR_INSTRUMENT_NONE)
     for (PredictorNode& n : r.nodes) predictor_clear_actuals(&n);

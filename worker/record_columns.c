@@ -96,6 +96,7 @@ const RecordColumn statement_columns[] = {
 	STATEMENT("predicted_low", FLOAT4OID, predicted_low),
 	STATEMENT("predicted_high", FLOAT4OID, predicted_high),
 	STATEMENT("predicted_version", INT4OID, predicted_version),
+	STATEMENT("predicted_model", INT8OID, predicted_model),
 	STATEMENT("predicted_source", INT2OID, predicted_source),
 };
 
