@@ -240,21 +240,37 @@ CREATE TRIGGER models_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON pr
 CREATE TRIGGER models_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON predictor.model_version
 	FOR EACH STATEMENT EXECUTE FUNCTION predictor.models_changed();
 
+/*
+ * Trainings. A row in state requested or running is work to be done: whatever ends in between, the
+ * next look at the database takes it up again (worker/policy.c), unless a session waited for it.
+ */
 CREATE TABLE predictor.training_job (
 	job uuid PRIMARY KEY,
 	model uuid NOT NULL,
 	model_name name NOT NULL,
 	requested_by name NOT NULL,
 	requested_at timestamptz NOT NULL,
-	started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	started_at timestamptz,
 	finished_at timestamptz,
-	state text NOT NULL CHECK (state = ANY ('{running,done,failed,cancelled}'::text[])),
+	state text NOT NULL CHECK (state = ANY ('{requested,running,done,failed,cancelled}'::text[])),
+	reason text NOT NULL DEFAULT 'by hand',
+	attended boolean NOT NULL DEFAULT false,
+	promote boolean NOT NULL DEFAULT true,
+	attempts integer NOT NULL DEFAULT 0,
+	submitted boolean NOT NULL DEFAULT false,
+	champion integer,
+	history_end bigint,
+	hold_out_from bigint,
+	withholds boolean NOT NULL DEFAULT false,
 	engine text,
 	version integer,
 	plans bigint,
 	promoted boolean,
 	error text
 );
+CREATE UNIQUE INDEX training_job_live ON predictor.training_job (model)
+	WHERE state = ANY ('{requested,running}'::text[]);
+CREATE INDEX training_job_latest ON predictor.training_job (model, requested_at);
 
 SELECT pg_catalog.pg_extension_config_dump('predictor.hash_key', '');
 SELECT pg_catalog.pg_extension_config_dump('predictor.model', '');
@@ -409,6 +425,9 @@ $$;
 CREATE FUNCTION predictor.drop_model(model name) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	PERFORM predictor.cancel_training(j.job)
+		FROM predictor.training_job j JOIN predictor.model m ON m.uuid = j.model
+		WHERE m.name = drop_model.model AND j.state IN ('requested', 'running');
 	DELETE FROM predictor.model m WHERE m.name = model;
 	IF NOT FOUND THEN
 		PERFORM predictor.no_such_model(model);
@@ -441,13 +460,104 @@ $$;
 CREATE FUNCTION predictor.train(
 	model name, wait boolean DEFAULT true, promote boolean DEFAULT true,
 	OUT job uuid, OUT state text, OUT version integer, OUT plans bigint, OUT promoted boolean,
-	OUT validation jsonb, OUT baseline jsonb, OUT coverage float8, OUT seconds float8)
+	OUT validation jsonb, OUT baseline jsonb, OUT coverage float8, OUT seconds float8,
+	OUT verdict jsonb)
 RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'predictor_train';
 
 CREATE FUNCTION predictor.cancel_training(job uuid) RETURNS boolean
-LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+LANGUAGE C VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'predictor_cancel_training';
+
+/* Has the workers look at this database's trainings once the transaction has committed. */
+CREATE FUNCTION predictor.look_at_trainings() RETURNS void
+LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'predictor_look_at_trainings';
+
+/* Wants a model trained anew as soon as enough new statements are there to learn from. */
+CREATE FUNCTION predictor.ask_training(model name, reason text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF reason IS NULL OR reason = '' THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'a reason must be given';
+	END IF;
+	UPDATE predictor.model m SET retrain_reason = left(reason, 200) WHERE m.name = ask_training.model;
+	IF NOT FOUND THEN
+		PERFORM predictor.no_such_model(model);
+	END IF;
+	PERFORM predictor.look_at_trainings();
+END
+$$;
+
+/* What a model's answers depend on beside the data: planner settings, and the relations there are. */
+CREATE FUNCTION predictor.environment(OUT settings text, OUT schema text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT (SELECT md5(string_agg(name || '=' || setting, ' ' ORDER BY name)
+			|| current_setting('server_version_num')::integer / 10000)
+			FROM pg_settings WHERE name = ANY ('{seq_page_cost,random_page_cost,cpu_tuple_cost,
+			cpu_index_tuple_cost,cpu_operator_cost,parallel_setup_cost,parallel_tuple_cost,
+			effective_cache_size,work_mem,hash_mem_multiplier,shared_buffers,
+			max_parallel_workers_per_gather}'::text[])),
+		(SELECT coalesce(md5(string_agg(format('%s %s %s %s', c.oid, c.relname, c.relnatts, c.relkind), ' ' ORDER BY c.oid)), '')
+			FROM pg_class c WHERE c.relkind = ANY ('{r,p,m,i,I}'::"char"[]) AND c.relpersistence <> 't'
+			AND c.relnamespace <> ALL (SELECT n.oid FROM pg_namespace n
+				WHERE n.nspname = ANY ('{pg_catalog,pg_toast,information_schema,predictor}'::name[])))
+$$;
+
+/*
+ * The policy of automatic training: which models are due, why, and from when on. New statements are
+ * those recorded since the last training read the history.
+ *  - the first training after 100 statements, then one as often as the statements doubled, at the
+ *    latest after train_after of them;
+ *  - with at least 100 new ones also when asked for (drift), when planner settings or relations are
+ *    no longer those of the active version, or when it is older than max_age; not within ten minutes
+ *    of the last training;
+ *  - after a failure again, with pauses that double up to an hour.
+ */
+CREATE FUNCTION predictor.training_due(
+	OUT model name, OUT uuid uuid, OUT reason text, OUT new_statements bigint, OUT due_at timestamptz)
+RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	WITH known AS (
+		SELECT m.name, m.uuid, m.train_after, m.max_age, m.retrain_reason, active.trained_at, active.settings,
+			(SELECT d.drifted_at FROM predictor.drift d
+				WHERE d.model = m.uuid AND d.version = m.active_version) AS drifted_at,
+			newest.version AS newest_version, newest.plans AS newest_plans,
+			last.state AS last_state, last.attended AS last_attended,
+			coalesce(last.finished_at, '-infinity') AS last_end,
+			(SELECT coalesce(max(j.history_end), 0) FROM predictor.training_job j WHERE j.model = m.uuid) AS seen,
+			(SELECT count(*) FROM predictor.training_job j WHERE j.model = m.uuid AND j.state = 'failed'
+				AND j.requested_at > coalesce(newest.trained_at, '-infinity')) AS failures
+		FROM predictor.model m
+		LEFT JOIN predictor.model_version active ON active.model = m.uuid AND active.version = m.active_version
+		LEFT JOIN LATERAL (SELECT v.version, v.plans, v.trained_at FROM predictor.model_version v
+			WHERE v.model = m.uuid AND v.version > 0 ORDER BY v.version DESC LIMIT 1) newest ON true
+		LEFT JOIN LATERAL (SELECT j.state, j.attended, j.finished_at FROM predictor.training_job j
+			WHERE j.model = m.uuid ORDER BY j.requested_at DESC LIMIT 1) last ON true
+		WHERE m.auto_train AND coalesce(last.state, '') <> ALL ('{requested,running}'::text[])
+	), counted AS (
+		SELECT k.*, (SELECT count(*) FROM (SELECT FROM predictor.execution e WHERE e.id > k.seen
+			LIMIT k.train_after) AS new) AS fresh
+		FROM known k
+	), judged AS (
+		SELECT c.*, CASE
+			WHEN last_state = 'failed' AND NOT last_attended THEN 'again after a failure'
+			WHEN newest_version IS NULL THEN CASE WHEN fresh >= 100 THEN 'first statements' END
+			WHEN fresh >= least(train_after, greatest(100, newest_plans)) THEN 'new statements'
+			WHEN fresh < 100 THEN NULL
+			WHEN retrain_reason IS NOT NULL THEN retrain_reason
+			WHEN drifted_at > last_end THEN 'drift'
+			WHEN settings <> (SELECT e.settings || ' ' || e.schema FROM predictor.environment() e) THEN
+				CASE WHEN split_part(settings, ' ', 1) <> (SELECT e.settings FROM predictor.environment() e)
+				THEN 'settings changed' ELSE 'schema changed' END
+			WHEN now() - trained_at > max_age THEN 'age'
+		END AS why
+		FROM counted c
+	)
+	SELECT name, uuid, why, fresh, greatest(now(), CASE
+		WHEN why = 'again after a failure' THEN last_end + least(interval '1 hour', interval '10 seconds' * 2 ^ least(failures, 12))
+		WHEN why = 'first statements' OR why = 'new statements' THEN last_end
+		ELSE last_end + interval '10 minutes' END)
+	FROM judged WHERE why IS NOT NULL
+$$;
 
 CREATE FUNCTION predictor.training_progress(
 	OUT job uuid, OUT database oid, OUT model name, OUT state text, OUT phase text,
@@ -605,8 +715,8 @@ CREATE VIEW predictor.model_versions AS
 	FROM predictor.model_version v JOIN predictor.model m ON m.uuid = v.model;
 
 CREATE VIEW predictor.training_jobs AS
-	SELECT t.job, t.model_name AS model, t.requested_by, t.requested_at, t.started_at,
-		t.finished_at,
+	SELECT t.job, t.model_name AS model, t.reason, t.requested_by, t.requested_at, t.started_at,
+		t.finished_at, t.attempts,
 		CASE WHEN t.state = 'running' AND p.job IS NULL THEN 'interrupted' ELSE t.state END AS state,
 		p.phase, p.epoch, p.max_epochs, p.loss, p.validation_q50,
 		p.eta_seconds, t.engine, t.version, t.plans, t.promoted, t.error

@@ -15,6 +15,7 @@
 #include "extension/settings.h"
 
 bool		predictor_enabled = true;
+bool		predictor_auto_train = true;
 int			predictor_capture = CAPTURE_OPERATORS;
 int			predictor_track = TRACK_TOP;
 double		predictor_operator_sample_rate = 0.01;
@@ -29,6 +30,7 @@ int			predictor_flush_interval = 2000;
 int			predictor_max_history = 200000;
 int			predictor_retention = 90 * 24 * 60;
 int			predictor_training_plans = 50000;
+int			predictor_max_trainings = 1;
 char	   *predictor_default_model = NULL;
 bool		predictor_predict_all = true;
 bool		predictor_live_calibration = false;
@@ -203,6 +205,15 @@ define_engine_settings(void)
 	DefineCustomIntVariable("predictor.training_plans",
 							"Most records that one training reads, the newest first.",
 							NULL, &predictor_training_plans, 50000, 10, 10000000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("predictor.auto_train",
+							 "Trains models by themselves when they are due for it.",
+							 "Of the models that have auto_train set; predictor.training_due() lists those that are due.",
+							 &predictor_auto_train, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("predictor.max_trainings",
+							"Most trainings of the whole server at one time.",
+							"They leave at least one of predictor.max_workers to what stores records.",
+							&predictor_max_trainings, 1, 1, 16,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_path("predictor.engine_url",
 				"Where the engine listens; empty: the server starts one itself when it trains.",

@@ -42,6 +42,8 @@ extern int	predictor_flush_interval;	/* ms */
 extern int	predictor_max_history;	/* records per database */
 extern int	predictor_retention;	/* minutes; 0: no limit */
 extern int	predictor_training_plans;
+extern int	predictor_max_trainings;
+extern bool predictor_auto_train;
 extern char *predictor_default_model;
 extern bool predictor_predict_all;
 extern bool predictor_live_calibration;

@@ -60,6 +60,7 @@ typedef struct DatabaseEntry
 	pg_atomic_uint32 wanted;
 	pg_atomic_uint32 published;
 	int			failures;		/* of publishers in a row; the launcher's own */
+	TimestampTz look_at;		/* when one shall look at its trainings; 0: at once */
 } DatabaseEntry;
 
 /* A database that a command wants empty: our workers leave it and stay away. */
@@ -91,7 +92,9 @@ typedef struct TrainingJob
 	Oid			database;
 	Oid			user;
 	NameData	model;
+	pg_uuid_t	model_id;
 	bool		promote;
+	bool		is_recorded;	/* its row is there already, and outlives the slot */
 	bool		waited_for;		/* a backend waits and will free the slot */
 	bool		cancel;			/* asked to stop */
 	TimestampTz requested_at;

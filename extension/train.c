@@ -17,8 +17,6 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/proc.h"
-#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/snapmgr.h"
@@ -28,30 +26,19 @@
 
 #include "extension/capture.h"
 #include "extension/compat.h"
-#include "extension/engine_client.h"
+#include "extension/jobs.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
 #include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(predictor_train);
-PG_FUNCTION_INFO_V1(predictor_cancel_training);
-PG_FUNCTION_INFO_V1(predictor_training_progress);
-PG_FUNCTION_INFO_V1(predictor_engine_state);
+PG_FUNCTION_INFO_V1(predictor_look_at_trainings);
 
 #define TRAINER_TIMEOUT_MS 15000
 #define NOTICE_INTERVAL_MS 2000
 #define WAIT_MS 200
 
 DEFINE_WAIT_EVENT(wait_event_training, "PredictorTraining")
-
-static const char *const state_names[] = {
-	[JOB_FREE] = "free",
-	[JOB_REQUESTED] = "requested",
-	[JOB_RUNNING] = "running",
-	[JOB_DONE] = "done",
-	[JOB_FAILED] = "failed",
-	[JOB_CANCELLED] = "cancelled",
-};
 
 static bool
 is_live(const TrainingJob *job)
@@ -68,58 +55,90 @@ uuid_text(const pg_uuid_t *uuid)
 /* ---- asking for a training ---- */
 
 static void
-check_model_exists(const NameData *model)
+find_model(const NameData *model, pg_uuid_t *id)
 {
 	Oid			types[1] = {NAMEOID};
 	Datum		values[1] = {NameGetDatum(model)};
-	bool		exists;
+	bool		isnull;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT 1 FROM predictor.model m WHERE m.name OPERATOR(pg_catalog.=) $1",
+	if (SPI_execute_with_args("SELECT m.uuid FROM predictor.model m WHERE m.name OPERATOR(pg_catalog.=) $1",
 							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for model \"%s\"", NameStr(*model));
-	exists = SPI_processed > 0;
-	SPI_finish();
-	if (!exists)
+	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("model \"%s\" does not exist", NameStr(*model)),
 				 errhint("predictor.create_model makes one; predictor.models lists those of this database.")));
+	*id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
 }
 
-/* Takes a free slot. -1: none is free; -2: *running is training that model. */
-static int
-take_slot(const TrainingJob *wanted, pg_uuid_t *running)
+static void
+raise_in_use(const NameData *model, const pg_uuid_t *running)
 {
-	int			unused = -1;
-
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < PREDICTOR_MAX_JOBS; i++)
-	{
-		TrainingJob *job = &shared->jobs[i];
-
-		if (is_live(job) && job->database == wanted->database &&
-			strcmp(NameStr(job->model), NameStr(wanted->model)) == 0)
-		{
-			*running = job->id;
-			unused = -2;
-			break;
-		}
-		if (job->state == JOB_FREE && unused < 0)
-			unused = i;
-	}
-	if (unused >= 0)
-		shared->jobs[unused] = *wanted;
-	LWLockRelease(shared->lock);
-	return unused;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("model \"%s\" is being trained already", NameStr(*model)),
+			 errdetail("Job %s is at it.", uuid_text(running)),
+			 errhint("predictor.training_jobs shows how far it is; predictor.cancel_training ends it.")));
 }
 
-static int
-request_training(const NameData *model, bool promote, bool wait, pg_uuid_t *id)
+/*
+ * Raises if another job of the model waits or runs, also one that has no slot at the moment. A row
+ * for which a session waits and that has no slot is what an interruption has left: it is not live.
+ */
+static void
+check_not_in_training(const NameData *model, const pg_uuid_t *model_id)
+{
+	Oid			types[1] = {UUIDOID};
+	Datum		values[1] = {UUIDPGetDatum(model_id)};
+	bool		isnull;
+	pg_uuid_t	running;
+	bool		found;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT job FROM predictor.training_job j WHERE j.model OPERATOR(pg_catalog.=) $1"
+							  " AND j.state IN ('requested', 'running') AND NOT j.attended",
+							  1, types, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for trainings of model \"%s\"", NameStr(*model));
+	found = SPI_processed > 0;
+	if (found)
+		running = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	if (found)
+		raise_in_use(model, &running);
+}
+
+/* ---- what waits for the commit ---- */
+
+static bool look_at_commit = false;
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	if (look_at_commit && event == XACT_EVENT_COMMIT)
+		jobs_look_at(MyDatabaseId, GetCurrentTimestamp());
+	look_at_commit = false;
+}
+
+static void
+look_after_commit(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		RegisterXactCallback(at_transaction_end, NULL);
+	registered = true;
+	look_at_commit = true;
+}
+
+static TrainingJob
+make_job(const NameData *model, bool promote)
 {
 	TrainingJob wanted;
-	pg_uuid_t	running;
-	int			slot;
 
 	memset(&wanted, 0, sizeof(wanted));
 	wanted.state = JOB_REQUESTED;
@@ -128,26 +147,68 @@ request_training(const NameData *model, bool promote, bool wait, pg_uuid_t *id)
 	wanted.user = GetOuterUserId();
 	wanted.model = *model;
 	wanted.promote = promote;
-	wanted.waited_for = wait;
 	wanted.requested_at = GetCurrentTimestamp();
 	strlcpy(wanted.phase, "waiting for a worker", sizeof(wanted.phase));
+	find_model(model, &wanted.model_id);
+	check_not_in_training(model, &wanted.model_id);
+	return wanted;
+}
 
-	slot = take_slot(&wanted, &running);
+/* The job has us to wait for it: a slot is all it needs. */
+static int
+request_attended(TrainingJob *wanted)
+{
+	pg_uuid_t	running;
+	int			slot;
+
+	wanted->waited_for = true;
+	slot = jobs_take_slot(wanted, &running);
 	if (slot == -2)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("model \"%s\" is being trained already", NameStr(*model)),
-				 errdetail("Job %s is at it.", uuid_text(&running)),
-				 errhint("predictor.training_jobs shows how far it is; predictor.cancel_training ends it.")));
+		raise_in_use(&wanted->model, &running);
 	if (slot < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("%d trainings are running or waiting in this server, and there is no room for more",
 						PREDICTOR_MAX_JOBS),
 				 errhint("Try again when one has ended.")));
-	*id = wanted.id;
 	shared_wake_launcher();
 	return slot;
+}
+
+/* Nobody waits for the job: it is a row, which is worked on once it is committed, whatever happens. */
+static void
+request_unattended(const TrainingJob *wanted)
+{
+	Oid			types[6] = {UUIDOID, UUIDOID, NAMEOID, OIDOID, TIMESTAMPTZOID, BOOLOID};
+	Datum		values[6];
+
+	values[0] = UUIDPGetDatum(&wanted->id);
+	values[1] = UUIDPGetDatum(&wanted->model_id);
+	values[2] = NameGetDatum(&wanted->model);
+	values[3] = ObjectIdGetDatum(wanted->user);
+	values[4] = TimestampTzGetDatum(wanted->requested_at);
+	values[5] = BoolGetDatum(wanted->promote);
+	SPI_connect();
+	if (SPI_execute_with_args("INSERT INTO predictor.training_job"
+							  " (job, model, model_name, requested_by, requested_at, state, promote)"
+							  " VALUES ($1, $2, $3, pg_catalog.pg_get_userbyid($4), $5, 'requested', $6)"
+							  " ON CONFLICT DO NOTHING", 6, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not request a training");
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("model \"%s\" is being trained already", NameStr(wanted->model)),
+				 errhint("predictor.training_jobs shows how far it is; predictor.cancel_training ends it.")));
+	SPI_finish();
+	look_after_commit();
+}
+
+Datum
+predictor_look_at_trainings(PG_FUNCTION_ARGS)
+{
+	if (shared != NULL)
+		look_after_commit();
+	PG_RETURN_VOID();
 }
 
 /* ---- waiting for it ---- */
@@ -167,15 +228,6 @@ look_at(int slot, int *running)
 	return job;
 }
 
-static void
-wake_trainer(int pid)
-{
-	PGPROC	   *proc = pid > 0 ? BackendPidGetProc(pid) : NULL;
-
-	if (proc != NULL)
-		SetLatch(&proc->procLatch);
-}
-
 /* The backend does not wait any longer, whatever the reason: the training is cancelled. */
 static void
 give_up(int code, Datum arg)
@@ -193,7 +245,7 @@ give_up(int code, Datum arg)
 	else
 		memset(job, 0, sizeof(*job));
 	LWLockRelease(shared->lock);
-	wake_trainer(trainer_pid);
+	jobs_wake_trainer(trainer_pid);
 }
 
 /* Has the phase more to say than its name? */
@@ -314,7 +366,7 @@ read_version(const pg_uuid_t *id, Datum *values, bool *nulls, int count)
 
 	SPI_connect();
 	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_execute_with_args("SELECT validation, baseline, coverage, train_seconds"
+	if (SPI_execute_with_args("SELECT validation, baseline, coverage, train_seconds, verdict"
 							  " FROM predictor.model_version WHERE job OPERATOR(pg_catalog.=) $1",
 							  1, types, arguments, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the trained version");
@@ -336,11 +388,10 @@ Datum
 predictor_train(PG_FUNCTION_ARGS)
 {
 	TupleDesc	tupdesc;
-	NameData	model;
+	TrainingJob job;
 	pg_uuid_t	id;
-	Datum		values[9];
-	bool		nulls[9] = {false, false, true, true, true, true, true, true, true};
-	int			slot;
+	Datum		values[10];
+	bool		nulls[10] = {false, false, true, true, true, true, true, true, true, true};
 
 	shared_require();
 	capture_forget();
@@ -355,141 +406,21 @@ predictor_train(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("a server in recovery cannot train"),
 				 errhint("Train on the primary; the model comes here by replication.")));
-	model = *PG_GETARG_NAME(0);
-	check_model_exists(&model);
-	slot = request_training(&model, PG_GETARG_BOOL(2), PG_GETARG_BOOL(1), &id);
+	job = make_job(PG_GETARG_NAME(0), PG_GETARG_BOOL(2));
+	id = job.id;
 	values[0] = UUIDPGetDatum(&id);
+	values[1] = CStringGetTextDatum(PG_GETARG_BOOL(1) ? "done" : "requested");
 	if (PG_GETARG_BOOL(1))
 	{
-		TrainingJob job = follow_training(slot);
-
+		job = follow_training(request_attended(&job));
 		raise_unless_done(&job);
 		values[2] = Int32GetDatum(job.version);
 		values[3] = Int64GetDatum(job.plans);
 		values[4] = BoolGetDatum(job.promoted);
 		nulls[2] = nulls[3] = nulls[4] = false;
-		read_version(&id, &values[5], &nulls[5], 4);
+		read_version(&id, &values[5], &nulls[5], 5);
 	}
-	values[1] = CStringGetTextDatum(PG_GETARG_BOOL(1) ? "done" : "requested");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
-}
-
-/* ---- steering and seeing ---- */
-
-Datum
-predictor_cancel_training(PG_FUNCTION_ARGS)
-{
-	pg_uuid_t  *id = PG_GETARG_UUID_P(0);
-	bool		found = false;
-	int			trainer_pid = 0;
-
-	shared_require();
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < PREDICTOR_MAX_JOBS && !found; i++)
-	{
-		TrainingJob *job = &shared->jobs[i];
-
-		if (!is_live(job) || job->database != MyDatabaseId || memcmp(&job->id, id, sizeof(*id)) != 0)
-			continue;
-		found = true;
-		if (job->state == JOB_RUNNING)
-		{
-			job->cancel = true;
-			trainer_pid = job->trainer_pid;
-		}
-		else if (job->waited_for)
-		{
-			job->state = JOB_CANCELLED;
-			job->sqlstate = ERRCODE_QUERY_CANCELED;
-			snprintf(job->error, sizeof(job->error), "training of model \"%s\" was cancelled",
-					 NameStr(job->model));
-		}
-		else
-			memset(job, 0, sizeof(*job));
-	}
-	LWLockRelease(shared->lock);
-	wake_trainer(trainer_pid);
-	PG_RETURN_BOOL(found);
-}
-
-static void
-put_progress_row(ReturnSetInfo *result, const TrainingJob *job)
-{
-	Datum		values[10];
-	bool		nulls[10] = {false};
-	bool		learning = job->max_epochs > 0;
-
-	values[0] = UUIDPGetDatum(&job->id);
-	values[1] = ObjectIdGetDatum(job->database);
-	values[2] = NameGetDatum(&job->model);
-	values[3] = CStringGetTextDatum(state_names[job->state]);
-	values[4] = CStringGetTextDatum(job->phase);
-	values[5] = Int32GetDatum(job->epoch);
-	values[6] = Int32GetDatum(job->max_epochs);
-	values[7] = Float8GetDatum(job->loss);
-	values[8] = Float8GetDatum(job->validation_q50);
-	values[9] = Float8GetDatum(job->eta_seconds);
-	nulls[5] = nulls[6] = nulls[7] = nulls[8] = nulls[9] = !learning;
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-Datum
-predictor_training_progress(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	TrainingJob jobs[PREDICTOR_MAX_JOBS];
-
-	begin_set_result(fcinfo);
-	if (shared == NULL)
-		return (Datum) 0;
-	LWLockAcquire(shared->lock, LW_SHARED);
-	memcpy(jobs, shared->jobs, sizeof(jobs));
-	LWLockRelease(shared->lock);
-	for (int i = 0; i < PREDICTOR_MAX_JOBS; i++)
-		if (is_live(&jobs[i]) && jobs[i].database == MyDatabaseId)
-			put_progress_row(result, &jobs[i]);
-	return (Datum) 0;
-}
-
-Datum
-predictor_engine_state(PG_FUNCTION_ARGS)
-{
-	static const char *const keeper_states[] = {
-		[KEEPER_STOPPED] = "stopped",
-		[KEEPER_STARTING] = "starting",
-		[KEEPER_RUNNING] = "running",
-		[KEEPER_FAILED] = "failed",
-	};
-	TupleDesc	tupdesc;
-	Keeper		keeper;
-	Datum		values[5];
-	bool		nulls[5] = {true, false, false, true, true};
-	bool		embedded = predictor_engine_url == NULL || predictor_engine_url[0] == '\0';
-
-	shared_require();
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	LWLockAcquire(shared->lock, LW_SHARED);
-	keeper = shared->keeper;
-	LWLockRelease(shared->lock);
-
-	values[1] = BoolGetDatum(embedded);
-	values[2] = CStringGetTextDatum(embedded ? keeper_states[keeper.state] : "configured");
-	if (!embedded)
-	{
-		values[0] = CStringGetTextDatum(predictor_engine_url);
-		nulls[0] = false;
-	}
-	else if (keeper.state == KEEPER_RUNNING)
-	{
-		values[0] = CStringGetTextDatum(psprintf("https://127.0.0.1:%d", keeper.port));
-		values[3] = Int32GetDatum(keeper.engine_pid);
-		nulls[0] = nulls[3] = false;
-	}
-	else if (keeper.state == KEEPER_FAILED)
-	{
-		values[4] = CStringGetTextDatum(keeper.error);
-		nulls[4] = false;
-	}
+	else
+		request_unattended(&job);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
 }

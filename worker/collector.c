@@ -26,6 +26,7 @@
 #include "extension/shared.h"
 #include "worker/history.h"
 #include "worker/launcher.h"
+#include "worker/policy.h"
 #include "worker/publishing.h"
 #include "worker/worker.h"
 
@@ -227,6 +228,8 @@ predictor_collector_main(Datum arg)
 	dsm_segment *segment;
 	Batch	   *batch;
 	Oid			database;
+	BatchState	state;
+	bool		found;
 
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "predictor collector");
 	segment = dsm_attach(DatumGetUInt32(arg));
@@ -240,6 +243,12 @@ predictor_collector_main(Datum arg)
 	/* nobody's lock on our tables may keep one of the few workers */
 	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
 	batch->state = BATCH_CONNECTED;
-	batch->state = look() ? store_batch(batch) : BATCH_ABSENT;
+	found = look();
+	state = found ? store_batch(batch) : BATCH_ABSENT;
+	if (found && batch->bytes > 0)
+		policy_statements_stored();
+	batch->state = state;
 	count_cpu_time();
+	if (found)
+		policy_look();
 }

@@ -22,6 +22,7 @@
 
 #include "extension/compat.h"
 #include "extension/engine_files.h"
+#include "extension/jobs.h"
 #include "extension/ring.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
@@ -35,6 +36,7 @@
 #define BATCH_BYTES (1024 * 1024)
 #define KEEPER_PAUSE_MS 2000
 #define LOOK_PAUSE_MS 1000
+#define TRAINER_PAUSE_MS 10000
 
 /* A worker that the launcher started. */
 typedef struct Running
@@ -267,6 +269,7 @@ static void
 reap_trainer(Running *slot)
 {
 	TrainingJob *job = &shared->jobs[slot->job];
+	Oid			database = InvalidOid;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (job->state == JOB_REQUESTED && job->trainer_pid == -1)
@@ -276,8 +279,11 @@ reap_trainer(Running *slot)
 		job->sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 		snprintf(job->error, sizeof(job->error), "the training worker ended before it began");
 		snprintf(job->hint, sizeof(job->hint), "The server's log says why.");
+		database = job->database;
 	}
 	LWLockRelease(shared->lock);
+	if (OidIsValid(database))
+		jobs_look_at(database, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TRAINER_PAUSE_MS));
 }
 
 /* Workers leave a database when somebody wants to drop, move or copy it (database_commands.c). */
@@ -328,6 +334,18 @@ is_due(Queue *queue, bool flush)
 		TimestampDifferenceExceeds(queue->oldest, GetCurrentTimestamp(), predictor_flush_interval);
 }
 
+/* Collectors with nothing to store, for databases whose trainings shall be looked at. */
+static void
+start_lookers(void)
+{
+	Oid			due[MAX_RUNNING];
+	int			count = jobs_looks_due(due, MAX_RUNNING);
+
+	for (int i = 0; i < count; i++)
+		if (!has_collector(due[i]) && !shared_is_database_paused(due[i]))
+			start_collector(due[i], NULL);
+}
+
 /* Returns true if the flush has nothing left to wait for. */
 static bool
 start_collectors(bool flush)
@@ -357,6 +375,7 @@ start_collectors(bool flush)
 		if (queue != NULL)
 			queue_drop(queue);
 	}
+	start_lookers();
 	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
 	{
 		if (queues[i].bytes == 0)

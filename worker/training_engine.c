@@ -143,6 +143,7 @@ send_spool(Training *training, int fd)
 	call.body_fd = fd;
 	call.body_size = training->spool_bytes;
 	call.timeout_ms = UPLOAD_TIMEOUT_MS;
+	training_note_submission(training);
 	/* From here on the engine may have the job, whatever we hear of it. */
 	training->is_submitted = true;
 	reply = insist(training, &call);
@@ -155,8 +156,8 @@ send_spool(Training *training, int fd)
  * libcurl reads the file while PostgreSQL might close its own descriptor to have another, so it gets
  * a duplicate.
  */
-static void
-submit(Training *training)
+void
+training_submit(Training *training)
 {
 	int			fd;
 
@@ -178,11 +179,31 @@ submit(Training *training)
 		ReleaseExternalFD();
 	}
 	PG_END_TRY();
-	FileClose(training->spool);
-	training->spool = 0;
 }
 
 /* ---- following ---- */
+
+static char *
+job_path(const Training *training)
+{
+	return psprintf("/v1/jobs/%s",
+					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&training->job.id))));
+}
+
+bool
+training_is_there(Training *training)
+{
+	EngineCall	call = ENGINE_CALL("GET", job_path(training));
+	EngineReply *reply = insist(training, &call);
+
+	if (reply->status == 404)
+	{
+		training->is_submitted = false;
+		return false;
+	}
+	engine_require_answer(&training->engine, reply);
+	return true;
+}
 
 static void
 copy_progress(const Training *training, Jsonb *facts)
@@ -263,9 +284,7 @@ look_at_job(Training *training, const char *path)
 static void
 follow(Training *training)
 {
-	char	   *path = psprintf("/v1/jobs/%s",
-								DatumGetCString(DirectFunctionCall1(uuid_out,
-																	UUIDPGetDatum(&training->job.id))));
+	char	   *path = job_path(training);
 	MemoryContext poll = AllocSetContextCreate(training->context, "predictor poll", ALLOCSET_DEFAULT_SIZES);
 	bool		done;
 
@@ -337,9 +356,8 @@ fetch(Training *training)
 }
 
 void
-training_run(Training *training)
+training_follow(Training *training)
 {
-	submit(training);
 	follow(training);
 	fetch(training);
 }

@@ -7,7 +7,7 @@
 #include "postgres.h"
 
 /* How many trainings run at one time: they leave the collectors a place. */
-#define MAX_TRAINERS Max(1, predictor_max_workers - 1)
+#define MAX_TRAINERS Min(predictor_max_trainings, Max(1, predictor_max_workers - 1))
 
 /* Registers the launcher; from _PG_init() while shared_preload_libraries are loaded. */
 extern void launcher_register(void);

@@ -112,7 +112,7 @@ cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM predictor.executions')
 # --- training ---
 
 ($code, $out, $err) = $node->psql('postgres',
-	"SELECT state, version, promoted, plans >= 300, (validation->>'q50')::float8 < 5 "
+	"SELECT state, version, promoted, plans >= 260, (validation->>'q50')::float8 < 5 "
 	  . "FROM predictor.train('shop')");
 is($out, 'done|1|t|t|t', 'a model is trained, judged and promoted') or diag($err);
 like($err, qr/NOTICE:.*epoch/, 'with visible progress');
