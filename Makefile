@@ -18,10 +18,10 @@ JOBS ?= $(shell scripts/jobs)
 make_extension = mkdir -p $(extension_build) && $(MAKE) -s -j $(JOBS) -C $(extension_build) \
 	-f $(CURDIR)/extension/Makefile PG_CONFIG=$(PG_CONFIG) PLAN_LIB=$(CURDIR)/$(BUILD)/cmake/plan/libplan.a
 
-.PHONY: help deps all configure plan engine tests extension install uninstall stage check installcheck demo bench lint clean needs-postgresql
+.PHONY: help deps all configure plan engine tests extension install uninstall stage check installcheck demo bench bench-accuracy lint clean needs-postgresql
 
 help: ## this list
-	@sed -n -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 deps: ## install what is missing from Debian's packages (root or sudo)
 	@scripts/deps
@@ -83,6 +83,9 @@ demo: deps ## the whole path on a throwaway cluster, with a verdict; KEEP=1 leav
 
 bench: all ## benchmarks, each with its verdict
 	@scripts/bench
+
+bench-accuracy: engine ## how well each model predicts the trace files in TRACES=DIR; RESPLITS=n adds random splits
+	@TRACES="$(TRACES)" RESPLITS="$(RESPLITS)" bench/accuracy/run
 
 installcheck: needs-postgresql ## the SQL regression tests against a running server with Predictor installed and preloaded
 	@$(make_extension) installcheck

@@ -173,6 +173,10 @@ void Training::withhold() {
   for (int i = 0; i < withheld; i++) is_withheld[order[i]] = true;
   const auto nodes = static_cast<int64_t>(samples_.nodes());
   for (int64_t node = 0; node < nodes; node++) {
+    // A node without labels is only a part of other nodes' sequences.
+    const float* targets = &samples_.targets[node * samples_.labels];
+    if (std::all_of(targets, targets + samples_.labels, [](float x) { return std::isnan(x); }))
+      continue;
     (is_withheld[samples_.query[node]] ? validation_ : training_).push_back(node);
   }
   if (validation_.empty()) validation_ = training_;

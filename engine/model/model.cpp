@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/model/cache_template.h"
 #include "engine/model/cost_template.h"
+#include "engine/model/gbdt_template.h"
+#include "engine/model/rlstm_template.h"
 #include "engine/model/tree_template.h"
 
 namespace predictor::engine {
@@ -44,11 +47,14 @@ void check_stop(const TrainingOptions& options) {
 
 std::unique_ptr<Template> make_template(const std::string& name) {
   if (name == "cost") return std::make_unique<CostTemplate>();
+  if (name == "cache") return std::make_unique<CacheTemplate>();
+  if (name == "gbdt") return std::make_unique<GbdtTemplate>();
+  if (name == "rlstm") return std::make_unique<RlstmTemplate>();
   if (name == "tree") return std::make_unique<TreeTemplate>();
   return nullptr;
 }
 
-std::vector<std::string> template_names() { return {"cost", "tree"}; }
+std::vector<std::string> template_names() { return {"cost", "cache", "gbdt", "rlstm", "tree"}; }
 
 bool openssl_sha256(const void* data, size_t length, uint8_t digest[32]) {
   unsigned int written = 0;

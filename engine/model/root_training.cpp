@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "plan/predict.h"
@@ -15,7 +18,8 @@ constexpr int kFolds = 5;
 constexpr double kTail = 0.05;        // beyond either side of the 90 % interval
 constexpr double kWidestReach = 3.0;  // where too few plans say how far: a factor of 20
 
-// How far to reach so that at most kTail of new values lie beyond (split conformal).
+// How far to reach so that at most kTail of new values lie beyond (split
+// conformal).
 double conformal_reach(std::vector<double> beyond) {
   const auto count = static_cast<double>(beyond.size());
   const auto rank = static_cast<size_t>(std::ceil((count + 1) * (1 - kTail)));
@@ -31,7 +35,7 @@ RootTraining::RootTraining(std::string name, std::span<const OwnedRecord> record
                            const TrainingOptions& options, const ProgressFunction& progress)
     : name_(std::move(name)), records_(records), options_(options), progress_(progress) {
   report("preparing", 0, options.max_epochs, 0);
-  data_ = encode_dataset(records);
+  data_ = encode_dataset(records, [&options] { check_stop(options); });
   result_.plans = static_cast<size_t>(data_.plans());
   result_.skipped = data_.skipped;
   result_.device = "cpu";
@@ -61,6 +65,7 @@ std::vector<int> RootTraining::all_but(int fold) const {
 }
 
 void RootTraining::report(const char* phase, int epoch, int max_epochs, double loss) const {
+  check_stop(options_);
   if (!progress_) return;
   TrainingProgress state;
   state.phase = phase;
@@ -82,12 +87,46 @@ void RootTraining::measure_cost() {
 }
 
 void RootTraining::measure_model(std::span<const double> withheld_log_ms) {
+  const auto is_answer = [](double log_ms) { return !std::isnan(log_ms); };
+  if (std::none_of(withheld_log_ms.begin(), withheld_log_ms.end(), is_answer)) return;
   content_.model_reach = reach_of(withheld_log_ms);
   result_.validation = errors_of(withheld_log_ms);
   result_.coverage = coverage_of(withheld_log_ms);
 }
 
-// A cancelled execution lies above its interval as often as not, nobody knows: it is left out.
+void RootTraining::measure_unseen(std::span<const double> withheld_log_ms) {
+  double least = std::numeric_limits<double>::infinity();
+  for (double weight : {0.0, 0.25, 0.5, 0.75, 1.0}) {
+    std::vector<double> blended(withheld_log_ms.begin(), withheld_log_ms.end());
+    for (int p = 0; p < data_.plans(); p++)
+      blended[p] = log_cost(p) + weight * (blended[p] - log_cost(p));
+    const double error = mean_error_by_query(blended);
+    if (error >= least) continue;
+    least = error;
+    content_.unseen_weight = weight;
+    content_.unseen_reach = reach_of(blended);
+  }
+  const std::set<uint64_t> queries(data_.query.begin(), data_.query.end());
+  content_.queries.assign(queries.begin(), queries.end());
+}
+
+// Queries count alike, however many plans they have: the next unseen one is one
+// of them.
+double RootTraining::mean_error_by_query(std::span<const double> withheld_log_ms) const {
+  std::map<uint64_t, std::pair<double, double>> queries;
+  for (int p = 0; p < data_.plans(); p++) {
+    if (data_.censored[p] || std::isnan(withheld_log_ms[p])) continue;
+    auto& [sum, count] = queries[data_.query[p]];
+    sum += std::abs(withheld_log_ms[p] - data_.log_ms[p]), count++;
+  }
+  double mean = 0;
+  for (const auto& [key, query] : queries)
+    mean += query.first / query.second / static_cast<double>(queries.size());
+  return mean;
+}
+
+// A cancelled execution lies above its interval as often as not, nobody knows:
+// it is left out.
 Reach RootTraining::reach_of(std::span<const double> withheld_log_ms) const {
   std::vector<double> below, above;
   for (int p = 0; p < data_.plans(); p++) {
@@ -122,7 +161,8 @@ void RootTraining::add_section(Section type, uint32_t version, std::vector<std::
   sections_.add(type, version, std::move(bytes));
 }
 
-// The smallest plan that is more than a scan: it costs the least at every opening.
+// The smallest plan that is more than a scan: it costs the least at every
+// opening.
 int RootTraining::choose_canary() const {
   int best = 0;
   auto size = [this](int p) { return data_.first[p + 1] - data_.first[p]; };

@@ -1,9 +1,10 @@
-// root_training.h - what the templates whose bundle is a root model (plan/root_model.h) have in
-// common: which records can be used, the calibrated cost, what is withheld from whom, how far off
-// the withheld ones were, and the bundle.
+// root_training.h - what the templates whose bundle is a root model
+// (plan/root_model.h) have in common: which records can be used, the calibrated
+// cost, what is withheld from whom, how far off the withheld ones were, and the
+// bundle.
 //
-// Withheld means by whole queries: every plan is answered by a model that has seen no plan of the
-// same query with the same constants.
+// Withheld means by whole queries: every plan is answered by a model that has
+// seen no plan of the same query with the same constants.
 #ifndef PREDICTOR_ENGINE_MODEL_ROOT_TRAINING_H
 #define PREDICTOR_ENGINE_MODEL_ROOT_TRAINING_H
 
@@ -36,10 +37,14 @@ class RootTraining {
   // Throws TrainingCancelled when the caller wants no more.
   void report(const char* phase, int epoch, int max_epochs, double loss) const;
 
-  // Calibrates the intervals: by the cost fitted without each fold, and by the model's answers for
-  // withheld plans, of which NaN stands for none.
+  // Calibrates the intervals: by the cost fitted without each fold, and by the
+  // model's answers for withheld plans, of which NaN stands for none.
   void measure_cost();
   void measure_model(std::span<const double> withheld_log_ms);
+  // The same for queries that are not in the training: the model's answers for
+  // plans whose whole query was withheld. Decides how far to follow the model
+  // there.
+  void measure_unseen(std::span<const double> withheld_log_ms);
 
   RootContent& content() { return content_; }
   void add_section(Section type, uint32_t version, std::vector<std::byte> bytes);
@@ -52,6 +57,7 @@ class RootTraining {
   Reach reach_of(std::span<const double> withheld_log_ms) const;
   QError errors_of(std::span<const double> withheld_log_ms) const;
   double coverage_of(std::span<const double> withheld_log_ms) const;
+  double mean_error_by_query(std::span<const double> withheld_log_ms) const;
   int choose_canary() const;
 
   std::string name_;
