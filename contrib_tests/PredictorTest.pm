@@ -63,8 +63,9 @@ sub wait_for_sql
 {
 	my ($node, $database, $sql, $expected) = @_;
 	return wait_for(sub {
-		my ($code, $out) = $node->psql($database, "SET predictor.enabled = off; $sql");
-		return $code == 0 && $out eq ($expected // 't');
+		# dies when the server goes away while psql starts
+		my ($code, $out) = eval { $node->psql($database, "SET predictor.enabled = off; $sql") };
+		return defined $code && $code == 0 && $out eq ($expected // 't');
 	});
 }
 
