@@ -18,7 +18,7 @@ JOBS ?= $(shell scripts/jobs)
 make_extension = mkdir -p $(extension_build) && $(MAKE) -s -j $(JOBS) -C $(extension_build) \
 	-f $(CURDIR)/extension/Makefile PG_CONFIG=$(PG_CONFIG) PLAN_LIB=$(CURDIR)/$(BUILD)/cmake/plan/libplan.a
 
-.PHONY: help deps all configure plan engine tests extension install uninstall stage check installcheck demo bench bench-accuracy lint clean needs-postgresql
+.PHONY: help deps all configure plan engine tests extension install uninstall stage check installcheck demo bench bench-accuracy bench-capture lint clean needs-postgresql
 
 help: ## this list
 	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -86,6 +86,9 @@ bench: all ## benchmarks, each with its verdict
 
 bench-accuracy: engine ## how well each model predicts the trace files in TRACES=DIR; RESPLITS=n adds random splits
 	@TRACES="$(TRACES)" RESPLITS="$(RESPLITS)" bench/accuracy/run
+
+bench-capture: all stage ## what capture costs, with its verdict; ROUNDS=n
+	@bench/capture/run
 
 installcheck: needs-postgresql ## the SQL regression tests against a running server with Predictor installed and preloaded
 	@$(make_extension) installcheck

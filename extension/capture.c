@@ -264,7 +264,8 @@ finish(Statement *statement)
 	else if (statement->wanted)
 		record_statement(statement, sampling_share(&statement->history), false);
 	else
-		shared_count(COUNTER_NOT_SAMPLED);
+		shared_count(sampling_is_rare(&statement->history) ? COUNTER_DROPPED_RATE :
+					 COUNTER_NOT_SAMPLED);
 }
 
 /* The statement fails: a cancelled one is recorded, any other is counted. Raises nothing. */

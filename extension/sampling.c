@@ -30,12 +30,18 @@
 #define CLOCK_READINGS 1000
 static double clock_cost = 0;	/* of one reading, in ms; the same in all processes */
 
+bool
+sampling_is_rare(const PlanHistory *history)
+{
+	return history->calls < RARE_CALLS;
+}
+
 double
 sampling_share(const PlanHistory *history)
 {
 	double		doublings;
 
-	if (history->calls < RARE_CALLS)
+	if (sampling_is_rare(history))
 		return 1;
 	doublings = log2(history->calls / (double) RARE_CALLS);
 	return 1 - (1 - COMMON_SHARE) * Min(doublings / COMMON_DOUBLINGS, 1);

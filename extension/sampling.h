@@ -19,6 +19,9 @@
  */
 extern double sampling_share(const PlanHistory *history);
 
+/* Would each execution of this plan be recorded, were there no bound on records per second? */
+extern bool sampling_is_rare(const PlanHistory *history);
+
 /*
  * Is the plan expected to run so long that describing it is not noticed? Then it is described in any
  * case: only a described statement can be recorded when it is cancelled.

@@ -2,10 +2,10 @@
  * collector.c - looks into one database and stores one batch of records; then it ends.
  *
  * Transactions are short, for what they lock (the extension, its tables) somebody may want: at most
- * TRANSACTION_RECORDS and about TRANSACTION_MS. What is stored is noted in the batch after each
- * commit, so that the launcher can give the rest to another collector however this one ends. Between
- * two transactions the extension may be dropped and made again; so each looks whether the tables it
- * is about to write are the extension's.
+ * history_transaction_limit() records and about TRANSACTION_MS. What is stored is noted in the batch
+ * after each commit, so that the launcher can give the rest to another collector however this one
+ * ends. Between two transactions the extension may be dropped and made again; so each looks whether
+ * the tables it is about to write are the extension's.
  */
 #include "postgres.h"
 
@@ -30,7 +30,6 @@
 #include "worker/publishing.h"
 #include "worker/worker.h"
 
-#define TRANSACTION_RECORDS 256
 #define TRANSACTION_MS 200
 
 /* Finds out whether the extension is here, and tells everyone. */
@@ -101,7 +100,7 @@ store_some(Batch *batch, Size limit, Progress *progress)
 		return false;
 	}
 	progress->is_storing = true;
-	while (progress->at < limit && records < TRANSACTION_RECORDS && GetCurrentTimestamp() < until)
+	while (progress->at < limit && records < history_transaction_limit() && GetCurrentTimestamp() < until)
 	{
 		RingHeader *header = (RingHeader *) (BATCH_RECORDS(batch) + progress->at);
 

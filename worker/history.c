@@ -28,6 +28,7 @@
 #define SEGMENTS 8
 #define ROTATE_LOCK_TIMEOUT "50ms"
 #define KNOWN_SIGNATURES 1024
+#define TRANSACTION_RECORDS 256
 
 #define MAX_PARAMETERS 80
 
@@ -177,6 +178,12 @@ store_execution(const PredictorRecord *record)
 			column_value(&statement_columns[c], &record->statement));
 	put_arrays(&row, execution_columns, execution_column_count, record);
 	insert(&plan, "execution", &row, "");
+}
+
+int
+history_transaction_limit(void)
+{
+	return Max(1, Min(TRANSACTION_RECORDS, predictor_max_history / SEGMENTS));
 }
 
 bool

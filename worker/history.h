@@ -27,6 +27,9 @@ extern void history_store(const PredictorRecord *record);
  */
 extern void history_rotate(int64 stored);
 
+/* Most records that one transaction should store: a segment is left only between two. */
+extern int	history_transaction_limit(void);
+
 /* Called for each record; false stops the reading. The record is valid during the call only. */
 typedef bool (*HistoryVisitor) (const PredictorRecord *record, void *context);
 

@@ -145,11 +145,18 @@ cmp_ok(sql('SELECT max(calls) FROM predictor.aggregates()'), '>=', 99_000, '... 
 
 # --- large plans ---
 
+# A Result with so many InitPlans of one node.
+sub large_plan
+{
+	my ($nodes) = @_;
+	return 'SELECT cardinality(ARRAY[' . join(', ', ('(SELECT 1 OFFSET 0)') x $nodes) . '])';
+}
+
 my $counted = counter($node, 'dropped_too_large');
 my $captured = counter($node, 'captured');
-$node->safe_psql('postgres', 'SET predictor.operator_sample_rate = 0; ' . join ' UNION ALL ', ('SELECT 1') x 5001);
+$node->safe_psql('postgres', 'SET predictor.operator_sample_rate = 0; ' . large_plan(5000));
 is(counter($node, 'dropped_too_large') - $counted, 1, 'a plan of more than 5000 nodes is counted');
-$node->safe_psql('postgres', 'SET predictor.operator_sample_rate = 0; ' . join ' UNION ALL ', ('SELECT 1') x 1500);
+$node->safe_psql('postgres', 'SET predictor.operator_sample_rate = 0; ' . large_plan(1500));
 is(counter($node, 'captured') - $captured, 1, 'one of 1500 is recorded');
 sql('SELECT predictor.flush()');
 is(sql('SELECT max(nodes) FROM predictor.plans'), '1501', '... whole');
