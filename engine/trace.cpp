@@ -136,6 +136,13 @@ std::string group_of(const ExplainedPlan& plan) {
   return group + std::to_string(query_key(view)) + ' ' + std::to_string(constants_key(view));
 }
 
+// EXPLAIN prints a hash table's planned batches only once it was built, so that they would tell
+// which plans ran to their end.
+void forget_planned_batches(OwnedRecord& record) {
+  for (PredictorNode& n : record.nodes)
+    if (n.op == PREDICTOR_OP_HASH) n.planned_batches = 0;
+}
+
 bool lacks_actuals(const OwnedRecord& record) {
   const PredictorStatement& s = record.statement;
   return !std::isnan(s.total_time) && (s.flags & PREDICTOR_STATEMENT_TIMED_OUT) == 0 &&
@@ -160,6 +167,7 @@ void read_line(std::string_view text, Trace& trace) {
     trace.rejected[reason].push_back(trace.lines);
     return;
   }
+  forget_planned_batches(plan.record);
   if (plan.unknown_nodes > 0)
     trace.remarks["unknown \"Node Type\", read as one of no known operator"].push_back(trace.lines);
   if (lacks_actuals(plan.record))
@@ -169,11 +177,6 @@ void read_line(std::string_view text, Trace& trace) {
   read.record = std::move(plan.record);
   read.line = trace.lines;
   trace.plans.push_back(std::move(read));
-}
-
-void forget_actuals(PredictorNode& n) {
-  n.flags &= static_cast<uint16_t>(~PREDICTOR_NODE_ACTUAL_FLAGS);
-  n.actual_startup = n.actual_total = n.actual_rows = n.actual_loops = n.actual_memory = kUnknown;
 }
 
 std::vector<std::byte> encode(const OwnedRecord& record) {
@@ -205,10 +208,12 @@ void require_times(Trace& trace) {
 
 OwnedRecord without_actuals(const OwnedRecord& record) {
   OwnedRecord known = record;
-  for (PredictorNode& n : known.nodes) forget_actuals(n);
+  for (PredictorNode& n : known.nodes) predictor_clear_actuals(&n);
   PredictorStatement& s = known.statement;
-  s.total_time = s.planning_time = kUnknown;
-  s.finished_at = 0;
+  s.total_time = s.planning_time = s.jit_time = s.trigger_time = kUnknown;
+  s.predicted_total = s.predicted_low = s.predicted_high = kUnknown;
+  s.finished_at = s.predicted_version = s.predicted_source = 0;
+  s.predicted_model = 0;
   s.instrumentation = PREDICTOR_INSTRUMENT_NONE;
   s.flags &= static_cast<uint16_t>(~(PREDICTOR_STATEMENT_TIMED_OUT | PREDICTOR_STATEMENT_PARTIAL));
   return known;
