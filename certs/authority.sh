@@ -46,7 +46,8 @@ make_authority() {
 # make_leaf FILE ROLE NAMES DAYS CA CA-KEY: certificate FILE.crt with key FILE.key for role server or client and these
 # subject alternative names, signed by the authority.
 make_leaf() {
-	write_config "${3#*:}" <<-END
+	first_name=${3%%,*}
+	write_config "${first_name#*:}" <<-END
 		basicConstraints = critical, CA:FALSE
 		keyUsage = critical, digitalSignature
 		extendedKeyUsage = ${2}Auth

@@ -132,6 +132,22 @@ foreach my $interpreter ('dash', 'bash')
 	ok($log =~ /x509 -req/ && $log !~ /Mole|Key hole/, 'no password on a command line of openssl');
 	is(`grep -rlE 'Mole hill|Key hole' $place/locked`, '', 'nor in a file that it made');
 
+	# --- all or nothing: ended in the middle, by a signal that it can answer and by one that it cannot ---
+
+	foreach my $signal ('TERM', 'KILL')
+	{
+		my $trap = "$place/trap.$signal";
+		mkdir $trap;
+		append_to_file("$trap/openssl", "#!/bin/sh\ncase \"\$*\" in *'-gencrl'*) kill -$signal \$(cat $trap/pid); sleep 1; exit 1 ;; esac\nexec $openssl \"\$@\"\n");
+		chmod 0755, "$trap/openssl";
+		local $ENV{PATH} = "$trap:$ENV{PATH}";
+		system("cd $place && sh -c 'echo \$\$ >$trap/pid; exec $shell $tool init --dir ended' 2>/dev/null </dev/null");
+		isnt($?, 0, "ended by SIG$signal");
+		ok(!-e "$place/ended", 'there is no authority');
+		is(scalar(my @left = glob("$place/.predictor-certs.*")), $signal eq 'TERM' ? 0 : 1, 'what is half made is hidden, and gone if it can be');
+		system("rm -rf $place/.predictor-certs.*");
+	}
+
 	# --- renewed, revoked, listed ---
 
 	my $first = certificate('ca/client-orders.example/client.crt');

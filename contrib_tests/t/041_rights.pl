@@ -36,10 +36,15 @@ EOS
 
 # --- the matrix ---
 
-# Every function is an action, a source of views, or internal; a new one must be put somewhere.
+# Every function is an action, a source of views, or internal. Who may read a view may call its functions; a new
+# action must be named here.
 my @actions = qw(create_model alter_model drop_model activate train cancel_training ask_training reset_history
   check_engine import_plan flush predict predict_total);
-my @sources = qw(training_progress counters aggregates serving_models engine_state certificates operator_name);
+my @sources = split /\n/, query(<<'EOS');
+SELECT DISTINCT p.proname FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+WHERE p.pronamespace = 'predictor'::regnamespace
+EOS
 my %kind = ((map { $_ => 'action' } @actions), (map { $_ => 'source' } @sources));
 my $functions = query(<<'EOS');
 SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
