@@ -182,8 +182,9 @@ TEST_F(TrustTest, the_passphrase_command_is_run_as_postgresql_runs_its_own) {
 
 TEST_F(TrustTest, which_name_counts_can_be_chosen) {
   const std::string both =
-      authority().leaf("both", "clientAuth", "DNS:db.example,URI:spiffe://example/db");
-  const std::string two = authority().leaf("two", "clientAuth", "DNS:a.example,DNS:b.example");
+      authority().leaf("both_kinds", "clientAuth", "DNS:db.example,URI:spiffe://example/db");
+  const std::string two =
+      authority().leaf("two_of_a_kind", "clientAuth", "DNS:a.example,DNS:b.example");
   settings_.grants = {{"db.example", {"by_dns"}}, {"spiffe://example/db", {"by_uri"}}};
   start();
   EXPECT_EQ(attempt(both), "several_client_names");
@@ -221,7 +222,7 @@ TEST_F(TrustTest, refusals_are_logged_once_each_with_cause_and_cure) {
   attempt("");
   attempt(other.client("db1"));
   attempt(authority().client("lost"));
-  attempt(authority().leaf("old", "clientAuth", "DNS:old", "-1"));
+  attempt(authority().leaf("trust_old", "clientAuth", "DNS:old", "-1"));
   attempt(authority().leaf("server3", "serverAuth", "DNS:server3.example"));
   talk_plainly(server_->address(), "GET /livez HTTP/1.1\r\nHost: engine\r\n\r\n");
   EXPECT_EQ(attempt_as("db1"), "in");
