@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -143,7 +144,8 @@ Result<std::string> run_passphrase_command(const std::string& command, const std
                                 ? "ended with exit status " + std::to_string(WEXITSTATUS(*status))
                                 : "was ended by signal " + std::to_string(WTERMSIG(*status)));
   }
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  text.resize(std::min(text.find('\n'), text.size()));
+  while (!text.empty() && text.back() == '\r') text.pop_back();
   return text;
 }
 

@@ -1,7 +1,7 @@
 // passphrase.h - the command that tells the passphrase of a private key, as PostgreSQL's
 // ssl_passphrase_command does: run by /bin/sh, %p in it is a prompt and %% a percent sign, the
-// passphrase is what it prints without the line break at its end, and any exit status but 0 is a
-// failure. Unlike PostgreSQL's it is given no terminal, since a reload has none.
+// passphrase is the first line that it prints, and any exit status but 0 is a failure. Unlike
+// PostgreSQL's it is given no terminal, since a reload has none.
 #ifndef PREDICTOR_ENGINE_PASSPHRASE_H
 #define PREDICTOR_ENGINE_PASSPHRASE_H
 

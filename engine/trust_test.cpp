@@ -171,6 +171,7 @@ TEST_F(TrustTest, the_passphrase_command_is_run_as_postgresql_runs_its_own) {
   EXPECT_EQ(run("echo '%p'"), "the prompt");
   EXPECT_EQ(run("printf '%%s\\r\\n' 'a b '"), "a b ");
   EXPECT_EQ(run("printf x"), "x");
+  EXPECT_EQ(run("echo one; echo two"), "one");
   EXPECT_NE(run("echo %s").find("no other percent sign"), std::string::npos);
   EXPECT_NE(run("kill -9 $$").find("signal 9"), std::string::npos);
   EXPECT_NE(run("yes").find("printed too much"), std::string::npos);

@@ -116,8 +116,8 @@ take_result(FILE *stream, const Output *output, char *passphrase, char **cause)
 		return false;
 	}
 	start = start != NULL ? start + 1 : "";
-	length = strlen(start);
-	while (length > 0 && (start[length - 1] == '\n' || start[length - 1] == '\r'))
+	length = strcspn(start, "\n");
+	while (length > 0 && start[length - 1] == '\r')
 		length--;
 	if (length >= PASSPHRASE_SIZE)
 		length = PASSPHRASE_SIZE - 1;
