@@ -182,6 +182,30 @@ my ($old_server, $old_address) = start_openssl("$place/old_tls.crt", "$place/old
 like(offer_tls_1_1($old_address), qr/Protocol *: TLSv1\.1/, 'a client that speaks TLS 1.1');
 is_refused('TLS 1.1', sub { offer_tls_1_1($address) }, qr/alert protocol version/, qr/offers no TLS 1\.2 or newer/);
 
+# --- the engine in the box, whose certificates obey the same rules ---
+
+run_quietly('predictor-certs embedded box');
+my $boxed = IPC::Run::start(
+	[ 'predictord', 'serve', '--listen', "$host:0", '--data-dir', "$place/boxed", '--ca-dir', "$place/box", '--port-file', "$place/boxed_port",
+		'--log-file', "$place/boxed.log" ],
+	'<', \undef, '>', "$place/boxed.out", '2>&1');
+for (1 .. 1800)
+{
+	last if -s "$place/boxed_port";
+	usleep(100_000);
+}
+chomp(my $boxed_address = slurp_file("$place/boxed_port"));
+sub ask_boxed
+{
+	my ($name) = @_;
+	return scalar(`curl -sS --max-time 60 --cacert $place/box/ca.crt --cert $place/$name.crt --key $place/$name.key https://$boxed_address/v1/jobs 2>&1`);
+}
+like(ask_boxed('box/client'), qr/"jobs"/, "the engine in the box lets its server's certificate in");
+like(ask_boxed('box/server'), qr/unsupported certificate/, 'but not its own');
+like(ask_boxed($good =~ s/\.crt$//r), qr/unknown ca/, 'nor one of another authority');
+$boxed->signal('TERM');
+$boxed->finish;
+
 # --- the database's side ---
 
 run_quietly('predictor-certs bundle-for-database primary.example --dir ca --out database');
