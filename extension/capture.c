@@ -45,9 +45,6 @@
 /* More statements than this, one inside the other or open at a time, are not all tracked. */
 #define MAX_STATEMENTS 32
 
-/* Rows of less than so many bytes do not fill the server's send buffer: nobody waits for the client. */
-#define UNSENT_BYTES 4096
-
 typedef struct Statement
 {
 	QueryDesc  *queryDesc;		/* NULL: not used */
@@ -56,6 +53,7 @@ typedef struct Statement
 	bool		running;		/* inside ExecutorRun or Finish: the entry may not be reused */
 	bool		forgotten;		/* neither aggregate nor record */
 	bool		wanted;			/* a record is wanted whatever time it takes */
+	bool		lost;			/* it could not be described, which is counted */
 	bool		complete;		/* the last run reached the end of the result */
 	double		planning_ms;	/* NaN: it was not planned for this execution */
 	uint64		start_ns;		/* in ExecutorStart, if described */
@@ -66,7 +64,6 @@ typedef struct Statement
 
 static Statement statements[MAX_STATEMENTS];
 static int	used = 0;			/* all entries in use are below this */
-static int	nesting_level = 0;
 
 static ExecutorStart_hook_type previous_start = NULL;
 static ExecutorRun_hook_type previous_run = NULL;
@@ -123,7 +120,7 @@ static void
 at_transaction_end(XactEvent event, void *argument)
 {
 	/* A procedure may commit while the statement around it runs on. */
-	if (nesting_level == 0)
+	if (capture_nesting_level() == 0)
 		used = 0;
 }
 
@@ -134,24 +131,6 @@ capture_forget(void)
 		statements[i].forgotten = true;
 }
 
-int
-capture_enter_nested(void)
-{
-	return nesting_level++;
-}
-
-void
-capture_leave_nested(int level)
-{
-	nesting_level = level;
-}
-
-int
-capture_nesting_level(void)
-{
-	return nesting_level;
-}
-
 /* ---- the decision ---- */
 
 /* Is this a statement of the kind that we look at, whatever the sampling says? */
@@ -160,7 +139,7 @@ is_eligible(int eflags)
 {
 	return predictor_enabled &&
 		predictor_capture != CAPTURE_OFF &&
-		(nesting_level == 0 || predictor_track == TRACK_ALL) &&
+		(capture_nesting_level() == 0 || predictor_track == TRACK_ALL) &&
 		MyBackendType == B_BACKEND &&
 		!IsParallelWorker() &&
 		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0;
@@ -193,11 +172,22 @@ describe(Statement *statement, const HashKey *key)
 	if (statement->extract == NULL)
 	{
 		shared_count(too_large ? COUNTER_DROPPED_LARGE : COUNTER_DROPPED_MEMORY);
-		statement->wanted = false;
+		statement->lost = true;
 		return;
 	}
 	statement->extract->record.statement.planning_time = statement->planning_ms;
 	memset(&statement->client, 0, sizeof(statement->client));
+}
+
+/* The executor's time without the client's, whose estimate may be a little more than there was. */
+static void
+set_total_time(Statement *statement)
+{
+	double		nanoseconds = (double) statement->start_ns + statement->spent_ns -
+		statement->client.nanoseconds;
+
+	if (statement->extract != NULL)
+		statement->extract->record.statement.total_time = Max(nanoseconds, 0) / 1e6;
 }
 
 /* Completes the record of a described statement and sends it on its way. Raises nothing. */
@@ -205,11 +195,7 @@ static void
 record_statement(Statement *statement, double share, bool in_error)
 {
 	PredictorStatement *record = &statement->extract->record.statement;
-	double		nanoseconds = (double) statement->start_ns + statement->spent_ns -
-		statement->client.nanoseconds;
 
-	/* what is estimated for the client may be a little more than there was */
-	record->total_time = Max(nanoseconds, 0) / 1e6;
 	if (record->total_time < predictor_min_duration)
 	{
 		shared_count(COUNTER_NOT_SAMPLED);
@@ -228,44 +214,51 @@ record_statement(Statement *statement, double share, bool in_error)
 	ring_put_record(&statement->extract->record, statement->queryDesc->estate->es_query_cxt);
 }
 
-/* Was so little sent that no time of the client's can be in the statement's? */
+/*
+ * Did it take a time that neither its plan's past nor the prediction in force led to expect? Then it
+ * becomes a record even if nobody wanted one at its start.
+ */
 static bool
-sent_little(const QueryDesc *queryDesc)
-{
-	return (double) queryDesc->estate->es_processed *
-		queryDesc->plannedstmt->planTree->plan_width < UNSENT_BYTES;
-}
-
-/* An unusual statement becomes a record even if nobody wanted one at its start. */
-static bool
-describe_unusual(Statement *statement)
+is_surprising(Statement *statement)
 {
 	HashKey		key;
 
-	shared_count(COUNTER_UNUSUAL);
-	if (statement->extract == NULL && sent_little(statement->queryDesc) &&
+	if (statement->extract != NULL &&
+		sampling_is_badly_predicted(&statement->extract->record.statement))
+		return true;
+	if (!sampling_is_unusual(&statement->history, statement->spent_ns))
+		return false;
+	if (statement->extract == NULL && !statement->lost && client_time_is_negligible(statement->queryDesc) &&
 		shared_has_room(clock_nanoseconds(), 1) && shared_database_key(&key, true))
+	{
 		describe(statement, &key);
-	return statement->extract != NULL;
+		set_total_time(statement);
+	}
+	return true;
 }
 
 /* The statement ended well. */
 static void
 finish(Statement *statement)
 {
-	bool		timed = (statement->queryDesc->instrument_options & INSTRUMENT_TIMER) != 0;
-	bool		measured = statement->complete && !timed;
+	bool		measured = statement->complete &&
+		(statement->queryDesc->instrument_options & INSTRUMENT_TIMER) == 0;
+	bool		surprising;
 
 	if (statement->forgotten)
 		return;
 	aggregates_add(&statement->key, statement->spent_ns, measured);
-	if (measured && sampling_is_unusual(&statement->history, statement->spent_ns) && describe_unusual(statement))
-		record_statement(statement, 1, false);
-	else if (statement->wanted)
-		record_statement(statement, sampling_share(&statement->history), false);
+	set_total_time(statement);
+	surprising = measured && is_surprising(statement);
+	if (surprising)
+		shared_count(COUNTER_UNUSUAL);
+	if (statement->lost)
+		return;					/* counted already */
+	if (statement->extract != NULL && (surprising || statement->wanted))
+		record_statement(statement, surprising ? 1 : sampling_share(&statement->history), false);
 	else
-		shared_count(sampling_is_rare(&statement->history) ? COUNTER_DROPPED_RATE :
-					 COUNTER_NOT_SAMPLED);
+		shared_count(surprising || sampling_is_rare(&statement->history) ?
+					 COUNTER_DROPPED_RATE : COUNTER_NOT_SAMPLED);
 }
 
 /* The statement fails: a cancelled one is recorded, any other is counted. Raises nothing. */
@@ -281,6 +274,7 @@ fail(Statement *statement)
 	else
 	{
 		shared_count(COUNTER_TIMED_OUT);
+		set_total_time(statement);
 		record_statement(statement, 1, true);
 	}
 }
@@ -372,7 +366,7 @@ end_run(Statement *statement, uint64 started)
 static void
 fail_run(Statement *statement, QueryDesc *queryDesc, uint64 started, int level)
 {
-	nesting_level = level;
+	capture_leave_nested(level);
 	if (statement == NULL)
 		return;
 	end_run(statement, started);

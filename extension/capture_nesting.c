@@ -27,6 +27,26 @@ static struct
 	bool		valid;
 }			last_plan;
 
+static int	nesting_level = 0;
+
+int
+capture_nesting_level(void)
+{
+	return nesting_level;
+}
+
+int
+capture_enter_nested(void)
+{
+	return nesting_level++;
+}
+
+void
+capture_leave_nested(int level)
+{
+	nesting_level = level;
+}
+
 /* Is the statement in this command the user's own, as opposed to one that the command runs inside? */
 static bool
 carries_statement(Node *command)

@@ -17,6 +17,8 @@
 #define MEAN_GAP 8
 /* Two ticks of the coarsest clock that there is, at 100 Hz. */
 #define STALL_NS UINT64CONST(20000000)
+/* Less than so many bytes do not fill the server's send buffer: nobody waits for the client. */
+#define UNSENT_BYTES 4096
 
 /* Marsaglia's xorshift64. */
 static uint64
@@ -104,4 +106,11 @@ client_time_end(ClientTime *time, QueryDesc *queryDesc)
 		return;
 	queryDesc->dest = time->inner;
 	time->inner = NULL;
+}
+
+bool
+client_time_is_negligible(const QueryDesc *queryDesc)
+{
+	return (double) queryDesc->estate->es_processed *
+		queryDesc->plannedstmt->planTree->plan_width < UNSENT_BYTES;
 }

@@ -32,4 +32,7 @@ extern void client_time_begin(ClientTime *time, QueryDesc *queryDesc);
 /* Puts the receiver back; also on the way of an error. */
 extern void client_time_end(ClientTime *time, QueryDesc *queryDesc);
 
+/* Of a statement that was not wrapped: can there be no time of the client's in its time? */
+extern bool client_time_is_negligible(const QueryDesc *queryDesc);
+
 #endif

@@ -26,6 +26,8 @@
 #define UNUSUAL_DEVIATIONS 4
 #define UNUSUAL_LEAST 1.0
 #define UNUSUAL_FROM_CALLS 16
+/* The interval is left by one statement in ten by design; by this factor it is not. */
+#define BADLY_PREDICTED 2
 
 #define CLOCK_READINGS 1000
 static double clock_cost = 0;	/* of one reading, in ms; the same in all processes */
@@ -97,4 +99,13 @@ sampling_is_unusual(const PlanHistory *history, uint64 nanoseconds)
 		return false;
 	distance = fabs(aggregates_log(nanoseconds) - history->mean);
 	return distance > Max(UNUSUAL_LEAST, UNUSUAL_DEVIATIONS * history->deviation);
+}
+
+bool
+sampling_is_badly_predicted(const PredictorStatement *statement)
+{
+	if (!(statement->predicted_high > 0))
+		return false;			/* NaN or 0: there was no prediction */
+	return statement->total_time > statement->predicted_high * BADLY_PREDICTED ||
+		statement->total_time * BADLY_PREDICTED < statement->predicted_low;
 }

@@ -11,6 +11,7 @@
 
 #include "extension/aggregates.h"
 #include "extension/fingerprint.h"
+#include "plan/plan_record.h"
 
 /*
  * How much of a second's captures may be used up before a record of this plan: all for a rare plan,
@@ -43,5 +44,8 @@ extern void sampling_init(void);
 
 /* Is this time far from what the plan took before, up or down? */
 extern bool sampling_is_unusual(const PlanHistory *history, uint64 nanoseconds);
+
+/* Is the time of a finished statement far outside of the interval that was predicted, if one was? */
+extern bool sampling_is_badly_predicted(const PredictorStatement *statement);
 
 #endif
