@@ -59,7 +59,9 @@ typedef struct PredictorNode {
   /* Of the same clauses, whatever their roles: what the rows are, however they are found. The plans
    * of a query that differ in operators and join order agree in these. Not part of signatures. */
   uint64_t selection; /* shape of the clauses that have constants */
-  uint64_t links;     /* shape of the clauses that have none: joins, parameterised scans */
+  /* Columns in the clauses that have none (joins, parameterised scans), as a Bloom filter of two
+   * bits a name: equal columns may be joined in any order and along any path of equalities. */
+  uint64_t links;
 
   /* What the planner thought and what is known before execution. */
   uint64_t constants; /* keyed hash of the predicates' constants and bound parameters */

@@ -32,7 +32,7 @@ bool is_condition(unsigned role) {
 void PredicateHasher::begin_clause(unsigned role) {
   clause_role = role;
   clause_shape = chain(0, kClauseKind, 0);
-  clause_constants = clause_coarse = 0;
+  clause_constants = clause_coarse = clause_columns = 0;
   open = true;
 }
 
@@ -45,12 +45,20 @@ void PredicateHasher::end_clause() {
     constants += chain(clause_shape, kConstantKind, clause_constants);
     coarse += chain(clause_shape, kConstantKind, clause_coarse);
   }
-  if (selects_rows(clause_role)) (clause_constants != 0 ? selection : links) += clause_shape;
+  if (selects_rows(clause_role)) {
+    if (clause_constants != 0)
+      selection += clause_shape;
+    else
+      links |= clause_columns;
+  }
   if (is_condition(clause_role)) clauses++;
 }
 
 void PredicateHasher::token(unsigned kind, std::string_view text) {
-  clause_shape = chain(clause_shape, kind, siphash24(kPublicKey, text.data(), text.size()));
+  const uint64_t hash = siphash24(kPublicKey, text.data(), text.size());
+  clause_shape = chain(clause_shape, kind, hash);
+  if (kind == PREDICTOR_TOKEN_COLUMN)
+    clause_columns |= uint64_t{1} << (hash & 63) | uint64_t{1} << (hash >> 6 & 63);
 }
 
 void PredicateHasher::token(unsigned kind, uint64_t number) {

@@ -24,7 +24,7 @@ struct PredicateHasher {
   // results over all clauses so far; 0 if there were none
   uint64_t shape = 0;      // of all clauses with their roles
   uint64_t selection = 0;  // of the clauses with constants, whatever their roles
-  uint64_t links = 0;      // of the clauses without
+  uint64_t links = 0;      // columns in the clauses without: a Bloom filter (see plan_record.h)
   uint64_t constants = 0;  // whatever the clauses' roles
   uint64_t coarse = 0;     // constants, made coarse
   unsigned clauses = 0;    // conditions, not keys
@@ -34,6 +34,7 @@ struct PredicateHasher {
   uint64_t clause_shape = 0;
   uint64_t clause_constants = 0;
   uint64_t clause_coarse = 0;
+  uint64_t clause_columns = 0;
   bool open = false;
 
   explicit PredicateHasher(SipKey secret) : key(secret) {}
