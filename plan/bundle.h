@@ -32,6 +32,7 @@ enum class Section : uint32_t {
   kKnown = 4,         // which hash buckets and plan signatures training has seen
   kCanary = 5,        // a record and the answer expected for it
   kLstm = 7,          // openGauss's sequence network
+  kMemory = 8,        // the cardinality memory
   kRootModel = 16,    // a model that answers for whole plans; see root_model.h
   kForest = 17,       // boosted trees on flat features; see forest.h
   kPlanMedians = 18,  // median times by plan signature; see root_model.h

@@ -208,6 +208,7 @@ struct Encoder {
     x[kJit] = flags & PREDICTOR_STATEMENT_JIT ? 1.0f : 0.0f;
     x[kJitOptimize] = flags & PREDICTOR_STATEMENT_JIT_OPTIMIZE ? 1.0f : 0.0f;
     x[kJitInline] = flags & PREDICTOR_STATEMENT_JIT_INLINE ? 1.0f : 0.0f;
+    std::fill(x + kExactRows, x + kNumericCount, 0.0f);
   }
 
   void encode_categories(int i, NodeFeatures& out) const {

@@ -17,7 +17,7 @@
 namespace predictor {
 
 // Changes whenever a feature's meaning, number or order does; bundles carry it.
-inline constexpr uint32_t kFeatureVersion = 1;
+inline constexpr uint32_t kFeatureVersion = 2;
 
 // "log" is ln(1 + x), ratios are differences of those; a number that is not known gives 0.
 enum NumericFeature : int {
@@ -67,6 +67,24 @@ enum NumericFeature : int {
   kJit,
   kJitOptimize,
   kJitInline,
+  // What memory says, in terms of ln(rows / planned rows); see memory.h, add_recall().
+  kExactRows,  // these eight in the order of MemoryLevel
+  kExactCount,
+  kCoarseRows,
+  kCoarseCount,
+  kShapeRows,
+  kShapeCount,
+  kRelationsRows,
+  kRelationsCount,
+  kRecalledRows,     // the best of them: the network answers relative to it
+  kRecalledBelow,    // sum over the children
+  kLogRecalledRows,  // ln of rows, loops and work with recalled rows in place of planned ones
+  kLogRecalledOuter,
+  kLogRecalledInner,
+  kLogRecalledLoops,
+  kRecalledGrowth,  // of the node's own work
+  kLogRecalledWork,
+  kRecalledStatement,  // of all nodes
   kNumericCount
 };
 
@@ -126,7 +144,8 @@ struct NodePlace {
 float log_work(const NodePlace& place);
 
 // Fills places[0 .. node_count) and features[0 .. node_count). The record must be one that the
-// codec would accept: parents before children, enumerations in range. Does not allocate.
+// codec would accept: parents before children, enumerations in range. What memory says is left 0
+// (see add_recall()). Does not allocate.
 void encode_features(const PredictorRecord& record, NodePlace* places, NodeFeatures* features);
 
 // The part of encode_features() that comes first.

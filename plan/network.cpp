@@ -156,6 +156,8 @@ void TreeNetwork::run(const PredictorNode* plan, const NodeFeatures* features, c
             rows, nodes, scratch);
   run_tree({hidden, message_, cell_, cell_bias_}, plan, nodes, scratch);
   run_head({hidden, head_hidden, head_, head_bias_, output_, output_bias_}, nodes, scratch, out);
+  for (int i = 0; i < nodes; i++)
+    out[i * kLaneCount + kOutRows] += features[i].numeric[kRecalledRows];
 }
 
 void compose_times(const NodePlace* places, const PredictorNode* plan, const float* answers,

@@ -6,6 +6,7 @@
 //   u = z + sum over children of M[role] h(child)
 //   v = relu(u);  y = v + relu(v C + c);  h = y / rms(y)                state of a node
 //   o = relu(h G + g) O + p                                             answers of a node
+// (rows are relative to recalled rows, see memory.h),
 // and, of the answers, one that composes times as operators do (see compose_times()).
 // engine/model/ trains it with LibTorch; a unit test holds both to the same numbers.
 //
@@ -35,7 +36,7 @@ enum NetworkOutput : int {
   kOutLowSpread,   // softplus of it is the distance from the median to the 5 % quantile
   kOutHighSpread,  // and to the 95 % quantile
   kOutStartup,     // startup time = total time * exp(-softplus)
-  kOutRows,        // ln((rows + 0.5) / (planned rows + 0.5))
+  kOutRows,        // ln((rows + 0.5) / (planned rows + 0.5)), recalled rows included
   kOutMemory,      // ln((kB + 1) / (planned kB + 1))
   kOutputCount
 };

@@ -13,14 +13,14 @@
 namespace predictor {
 namespace {
 
-constexpr double kRowsFloor = 0.5;  // as in the labels: rows are rounded before PostgreSQL 18
 constexpr int kCanaryNodes = 256;
 constexpr double kCanaryTolerance = 1e-3;
 constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
 
 // Where the parts of a workspace lie, in bytes from its start.
 struct Layout {
-  size_t places, features, rows, scratch, answers, log_total, loops_correction, size;
+  size_t places, features, sub_plans, recalled, recall, rows, scratch, answers, log_total,
+      loops_correction, size;
 };
 
 Layout lay_out(int node_count, size_t scratch_floats) {
@@ -33,6 +33,9 @@ Layout lay_out(int node_count, size_t scratch_floats) {
   };
   claim(layout.places, nodes * sizeof(NodePlace));
   claim(layout.features, nodes * sizeof(NodeFeatures));
+  claim(layout.sub_plans, nodes * sizeof(SubPlan));
+  claim(layout.recalled, nodes * kMemoryLevels * sizeof(const Remembered*));
+  claim(layout.recall, nodes * sizeof(NodeRecall));
   claim(layout.rows, nodes * kIdentityCount * sizeof(uint32_t));
   claim(layout.scratch, scratch_floats * sizeof(float));
   claim(layout.answers, nodes * kLaneCount * sizeof(float));
@@ -151,6 +154,9 @@ BundleStatus Model::read_sections(std::span<const std::byte> bytes, Sha256Functi
   if (!read_calibration(view_.section(Section::kCalibration, kCalibrationVersion), calibration_) ||
       !known_.open(view_.section(Section::kKnown, kKnownVersion)))
     return BundleStatus::kBadSection;
+  // A model that has met no rows has no memory.
+  auto memory = view_.section(Section::kMemory, kMemoryVersion);
+  if (!memory.empty() && !memory_.open(memory)) return BundleStatus::kBadSection;
   auto network = view_.section(Section::kTreeNetwork, kNetworkVersion);
   if (network.empty()) return BundleStatus::kOk;  // the calibrated cost alone
   if (!network_.open(network)) return BundleStatus::kBadSection;
@@ -196,6 +202,16 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
   auto* loops_correction = part_of<float>(workspace, layout.loops_correction);
   encode_features(record, places, features);
   bool same_key = calibration_.key_id != 0 && record.statement.key_id == calibration_.key_id;
+  auto* sub_plans = part_of<SubPlan>(workspace, layout.sub_plans);
+  auto* recalled = part_of<const Remembered*>(workspace, layout.recalled);
+  auto* recall = part_of<NodeRecall>(workspace, layout.recall);
+  find_sub_plans(record, places, sub_plans);
+  for (int i = 0; i < nodes; i++)
+    for (int level = 0; level < kMemoryLevels; level++)
+      recalled[i * kMemoryLevels + level] =
+          memory_.find(same_key || level >= kShapeLevel ? sub_plans[i].key[level] : 0);
+  recall_rows(record, sub_plans, recalled, recall);
+  add_recall(record, recall, places, features);
   for (int i = 0; i < nodes; i++) {
     if (!same_key) features[i].identity[kConstantsIdentity] = 0;
     for (int t = 0; t < kIdentityCount; t++)

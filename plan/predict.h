@@ -13,6 +13,7 @@
 #include "plan/bundle.h"
 #include "plan/calibration.h"
 #include "plan/known.h"
+#include "plan/memory.h"
 #include "plan/network.h"
 #include "plan/plan_record.h"
 #include "plan/root_model.h"
@@ -110,6 +111,7 @@ class Model {
   BundleInfo info_;
   Calibration calibration_;
   Known known_;
+  CardinalityMemory memory_;
   TreeNetwork network_;
   RootModel root_;  // open: it answers, and there is neither calibration nor network
 };

@@ -13,7 +13,6 @@ namespace predictor::engine {
 namespace {
 
 constexpr float kNoLabel = std::numeric_limits<float>::quiet_NaN();
-constexpr double kRowsFloor = 0.5;
 constexpr float kLeastWeight = 0.1f;
 
 // Most rows of each identity's table; with 64 floats a row all four stay below 2 MB.
@@ -57,6 +56,11 @@ void append_plan(const OwnedRecord& r, size_t position, Dataset& data) {
   std::vector<NodePlace> places(count);
   std::vector<NodeFeatures> features(count);
   encode_features(record, places.data(), features.data());
+  const size_t first = data.sub_plans.size();
+  data.sub_plans.resize(first + count);
+  find_sub_plans(record, places.data(), &data.sub_plans[first]);
+  // What a cancelled statement counted until then is no measurement.
+  const bool cancelled = (r.statement.flags & PREDICTOR_STATEMENT_TIMED_OUT) != 0;
   bool same_key = r.statement.key_id != 0 && r.statement.key_id == data.key_id;
   for (size_t i = 0; i < count; i++) {
     NodeFeatures& f = features[i];
@@ -70,6 +74,9 @@ void append_plan(const OwnedRecord& r, size_t position, Dataset& data) {
     data.loops_base.push_back(places[i].loops_base);
     data.loops_rows.push_back(places[i].loops_rows);
     data.log_work.push_back(log_work(places[i]));
+    double rows = measured_rows(r.nodes[i], places[i], data.sub_plans[first + i]);
+    if (cancelled || !same_key) rows = std::nan("");
+    data.log_measured.push_back(static_cast<float>(std::log(rows + kRowsFloor)));
     data.workers_above.push_back(places[i].workers_above);
   }
   data.records.push_back(position);

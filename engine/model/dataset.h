@@ -15,6 +15,7 @@
 #include "plan/codec.h"
 #include "plan/features.h"
 #include "plan/known.h"
+#include "plan/subplan.h"
 
 namespace predictor::engine {
 
@@ -47,8 +48,10 @@ struct Dataset {
   std::vector<int> loops_rows;
   std::vector<float> log_work;
   std::vector<int> workers_above;
-  std::vector<float> labels;  // [nodes, kLabelCount]
-  std::vector<float> weight;  // of the node's time: its part of the statement's
+  std::vector<SubPlan> sub_plans;
+  std::vector<float> log_measured;  // ln(rows + kRowsFloor), see measured_rows(); NaN: none
+  std::vector<float> labels;        // [nodes, kLabelCount]
+  std::vector<float> weight;        // of the node's time: its part of the statement's
 
   // per plan
   std::vector<float> log_ms;  // ln of the total time, a lower bound where censored

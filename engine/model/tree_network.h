@@ -26,6 +26,7 @@ struct NodeTensors {
   torch::Tensor category;  // [nodes, kCategoryCount] int64
   torch::Tensor identity;  // [nodes, kIdentityCount] int64 rows
   torch::Tensor log_work;  // [nodes], ln ms at the usual price
+  torch::Tensor recalled;  // [nodes, 1], kRecalledRows as it is
 };
 
 // compose_times() for a batch: ln ms over all loops of every row. `log_work` is of its rows.

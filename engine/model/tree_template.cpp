@@ -8,6 +8,7 @@
 
 #include "engine/model/calibrate.h"
 #include "engine/model/dataset.h"
+#include "engine/model/memory_builder.h"
 #include "engine/model/tree_trainer.h"
 #include "plan/predict.h"
 
@@ -43,6 +44,7 @@ struct Parts {
   BundleInfo info;
   Calibration calibration;
   KnownContent known;
+  std::vector<std::byte> memory;
   std::vector<std::byte> network;  // empty: the calibrated cost alone
 };
 
@@ -51,6 +53,7 @@ BundleWriter start_bundle(const Parts& parts) {
   writer.add(Section::kInfo, kInfoVersion, write_info(parts.info));
   writer.add(Section::kCalibration, kCalibrationVersion, write_calibration(parts.calibration));
   writer.add(Section::kKnown, kKnownVersion, write_known(parts.known));
+  if (!parts.memory.empty()) writer.add(Section::kMemory, kMemoryVersion, parts.memory);
   if (!parts.network.empty()) writer.add(Section::kTreeNetwork, kNetworkVersion, parts.network);
   return writer;
 }
@@ -148,6 +151,9 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
                                  TrainerOptions options, const char* phase, Parts& parts,
                                  TrainerResult* result = nullptr) {
   parts.known = collect_known(job.data, training);
+  const MemoryBuilder memory(job.data, training);
+  recall_dataset(job.records, memory, job.data);
+  parts.memory = write_memory(memory.entries());
   TreeTrainer trainer(job.data, parts.known, options);
   TrainerResult run =
       trainer.train(training, validation, make_reporter(job, phase, options.epochs));

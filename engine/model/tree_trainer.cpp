@@ -125,13 +125,16 @@ NodeTensors make_inputs(const Dataset& data, const Scaling& scaling, const Known
       identity[node * kIdentityCount + t] = found == rows.end() ? kUnknownIdentity : found->second;
     }
   }
-  std::vector<float> log_work(nodes);
+  std::vector<float> log_work(nodes), recalled(nodes);
+  for (size_t node = 0; node < nodes; node++)
+    recalled[node] = data.numeric[node * kNumericCount + kRecalledRows];
   for (size_t node = 0; node < nodes; node++)
     log_work[node] = data.log_work[node] + static_cast<float>(data.log_unit);
   const auto n = static_cast<int64_t>(nodes);
   return {to_tensor(numeric, {n, kNumericCount}),
           to_index(category, torch::kCPU).view({n, kCategoryCount}),
-          to_index(identity, torch::kCPU).view({n, kIdentityCount}), to_tensor(log_work, {n})};
+          to_index(identity, torch::kCPU).view({n, kIdentityCount}), to_tensor(log_work, {n}),
+          to_tensor(recalled, {n, 1})};
 }
 
 std::array<int64_t, kIdentityCount> table_sizes(const KnownContent& known) {
@@ -187,8 +190,9 @@ void TreeTrainer::State::prepare(std::span<const int> training) {
   for (int p : training) lowest_level = std::min<int>(lowest_level, data.level[p]);
   // A level that every plan has cannot be told from the rest: predictions include it.
   for (int level = 1; level <= lowest_level; level++) labels.level.select(1, level - 1).zero_();
-  for (Tensor* t : {&inputs.numeric, &inputs.category, &inputs.identity, &inputs.log_work,
-                    &labels.value, &labels.weight, &labels.censored, &labels.level})
+  for (Tensor* t :
+       {&inputs.numeric, &inputs.category, &inputs.identity, &inputs.log_work, &inputs.recalled,
+        &labels.value, &labels.weight, &labels.censored, &labels.level})
     *t = t->to(device);
   network->to(device);
   averaged.clear();
@@ -208,9 +212,14 @@ Tensor TreeTrainer::State::drop_identities(const Tensor& identity) {
 Tensor TreeTrainer::State::forward(const Batch& batch, const Tensor& rows, bool training) {
   Tensor identity = inputs.identity.index_select(0, rows);
   if (training) identity = drop_identities(identity);
-  return network->forward(batch, inputs.numeric.index_select(0, rows),
-                          inputs.category.index_select(0, rows), identity,
-                          training ? options.message_dropout : 0, generator);
+  Tensor out = network->forward(batch, inputs.numeric.index_select(0, rows),
+                                inputs.category.index_select(0, rows), identity,
+                                training ? options.message_dropout : 0, generator);
+  // Rows are relative to recalled ones.
+  Tensor column =
+      torch::one_hot(torch::full({1}, int64_t{kOutRows}, inputs.category.options()), out.size(1))
+          .to(out.dtype());
+  return torch::addmm(out, inputs.recalled.index_select(0, rows), column);
 }
 
 // What the execution's instrumentation adds to ln ms of each row.

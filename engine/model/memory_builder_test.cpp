@@ -1,0 +1,80 @@
+// What training remembers of rows, and what it may know of the plan that it learns from.
+#include "engine/model/memory_builder.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "engine/model/test_workload.h"
+
+namespace predictor::engine {
+namespace {
+
+// A scan of one relation with a constant, executed with so many rows.
+OwnedRecord scan(uint64_t constants, double rows) {
+  OwnedRecord r;
+  PredictorNode n{};
+  n.op = PREDICTOR_OP_SEQ_SCAN;
+  n.parent = -1;
+  n.relation = 9, n.selection = 3, n.constants = constants, n.coarse = constants;
+  n.total_cost = 100, n.plan_rows = 10, n.plan_width = 8;
+  n.relation_pages = n.relation_tuples = std::nan("");
+  n.flags = PREDICTOR_NODE_HAS_ROWS;
+  n.actual_rows = rows, n.actual_loops = 1;
+  r.nodes.push_back(n);
+  r.statement.total_time = 5;
+  r.statement.key_id = 1;
+  return r;
+}
+
+TEST(MemoryBuilder, a_query_counts_once_and_never_for_itself) {
+  std::vector<OwnedRecord> records = {scan(1, 100), scan(1, 100), scan(1, 100), scan(2, 1)};
+  Dataset data = encode_dataset(records);
+  std::vector<int> all(4);
+  std::iota(all.begin(), all.end(), 0);
+  MemoryBuilder memory(data, all);
+  uint64_t shape = data.sub_plans[0].key[kShapeLevel], exact = data.sub_plans[0].key[kExactLevel];
+  Remembered whole = memory.recall(shape, 0);
+  EXPECT_EQ(whole.count, 2);
+  EXPECT_NEAR(whole.residual, (std::log(100.5 / 10.5) + std::log(1.5 / 10.5)) / 2, 1e-5);
+  Remembered others = memory.recall(shape, data.group[0]);
+  EXPECT_EQ(others.count, 1);
+  EXPECT_NEAR(others.residual, std::log(1.5 / 10.5), 1e-5);
+  EXPECT_EQ(memory.recall(exact, data.group[0]).count, 0);
+  EXPECT_EQ(memory.recall(exact, data.group[3]).count, 1);
+}
+
+TEST(MemoryBuilder, cancelled_statements_are_not_remembered) {
+  std::vector<OwnedRecord> records = {scan(1, 100)};
+  records[0].statement.flags |= PREDICTOR_STATEMENT_TIMED_OUT;
+  Dataset data = encode_dataset(records);
+  std::vector<int> all = {0};
+  EXPECT_TRUE(MemoryBuilder(data, all).entries().empty());
+}
+
+TEST(MemoryBuilder, what_serves_many_comes_first) {
+  std::vector<OwnedRecord> records;
+  for (uint64_t constants = 1; constants <= 20; constants++) records.push_back(scan(constants, 99));
+  Dataset data = encode_dataset(records);
+  std::vector<int> all(20);
+  std::iota(all.begin(), all.end(), 0);
+  auto entries = MemoryBuilder(data, all).entries();
+  ASSERT_EQ(entries.size(), 42u);
+  EXPECT_EQ(entries[0].count, 20);
+  EXPECT_EQ(entries[1].count, 20);
+  EXPECT_EQ(entries[2].count, 1);
+}
+
+TEST(RecallDataset, training_sees_what_the_runtime_will_but_for_its_own_query) {
+  std::vector<OwnedRecord> records = {scan(1, 100), scan(2, 50)};
+  Dataset data = encode_dataset(records);
+  std::vector<int> first = {0};
+  MemoryBuilder memory(data, first);
+  recall_dataset(records, memory, data);
+  EXPECT_EQ(data.numeric[kShapeCount], 0) << "its own";
+  EXPECT_GT(data.numeric[kNumericCount + kShapeCount], 0);
+  EXPECT_NEAR(data.numeric[kNumericCount + kRecalledRows], std::log(100.5 / 10.5), 1e-4);
+}
+
+}  // namespace
+}  // namespace predictor::engine

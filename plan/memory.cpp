@@ -1,0 +1,147 @@
+#include "plan/memory.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "plan/bundle.h"
+
+namespace predictor {
+namespace {
+
+constexpr uint32_t kMaxCapacity = 1u << 18;
+constexpr Remembered kNothing{};
+constexpr float kMostRecalled = 20;  // ln; more is a mistake in the record
+
+// Rows follow from the rows below where no plan of this shape is known, or differ from what they
+// were in plans of this shape as the rows below do, but less: errors of filters and joins overlap.
+constexpr float kInherited = 0.7f;
+
+float bounded(float x) { return std::clamp(x, -kMostRecalled, kMostRecalled); }
+
+// Estimated from the shape: with few queries the relations alone count too.
+float from_shape(const Remembered& shape, const Remembered& relations) {
+  if (relations.count <= 0) return 0;
+  return (shape.residual * shape.count + relations.residual) / (shape.count + 1);
+}
+
+}  // namespace
+
+std::vector<std::byte> write_memory(std::span<const Remembered> entries) {
+  entries = entries.first(std::min(entries.size(), kMemoryLimit));
+  size_t capacity = std::bit_ceil(entries.size() + entries.size() / 2 + 2);
+  std::vector<Remembered> slots(capacity);
+  for (const Remembered& entry : entries) {
+    if (entry.key == 0) continue;
+    size_t at = entry.key & (capacity - 1);
+    while (slots[at].key != 0 && slots[at].key != entry.key) at = (at + 1) & (capacity - 1);
+    if (slots[at].key == 0) slots[at] = entry;
+  }
+  SectionWriter out;
+  out.put(static_cast<uint32_t>(capacity));
+  out.put_array(std::span<const Remembered>(slots));
+  return out.take();
+}
+
+bool CardinalityMemory::open(std::span<const std::byte> content) {
+  SectionReader in(content);
+  auto capacity = in.get<uint32_t>();
+  if (!in.ok() || !std::has_single_bit(capacity) || capacity > kMaxCapacity) return false;
+  slots_ = in.get_array<Remembered>(capacity);
+  mask_ = capacity - 1;
+  return in.finished();
+}
+
+const Remembered* CardinalityMemory::find(uint64_t key) const {
+  if (slots_ == nullptr) return &kNothing;
+  // Bounded, so that a table without an empty slot ends the search too.
+  for (uint64_t step = 0; step <= mask_; step++) {
+    const Remembered& slot = slots_[(key + step) & mask_];
+    if (slot.key == key && key != 0) return &slot;
+    if (slot.key == 0) break;
+  }
+  return &kNothing;
+}
+
+void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
+                 const Remembered* const* recalled, NodeRecall* out) {
+  std::fill(out, out + record.node_count, NodeRecall{});
+  for (int i = record.node_count - 1; i >= 0; i--) {
+    const SubPlan& s = sub_plans[i];
+    NodeRecall& r = out[i];
+    const float planned = std::log(s.planned + static_cast<float>(kRowsFloor));
+    for (int level = 0; level < kMemoryLevels; level++) {
+      const Remembered& found = *recalled[i * kMemoryLevels + level];
+      r.count[level] = std::log1p(found.count);
+      if (found.count > 0)
+        r.residual[level] =
+            bounded(level == kExactLevel ? found.log_rows - planned : found.residual);
+    }
+    const Remembered* const* found = recalled + i * kMemoryLevels;
+    if (s.passes >= 0) {
+      r.whole = out[s.passes].whole, r.shape = out[s.passes].shape;
+    } else {
+      r.shape = from_shape(*found[kShapeLevel], *found[kRelationsLevel]);
+      if (found[kExactLevel]->count > 0)
+        r.whole = r.residual[kExactLevel];
+      else if (found[kCoarseLevel]->count > 0)
+        r.whole = r.residual[kCoarseLevel];
+      else
+        r.whole = bounded(r.shape + kInherited * (r.below - r.shape_below));
+    }
+    int parent = record.nodes[i].parent;
+    const int relationship = record.nodes[i].relationship;
+    if (parent >= 0 && relationship != PREDICTOR_REL_INITPLAN &&
+        relationship != PREDICTOR_REL_SUBPLAN)
+      out[parent].below += r.whole, out[parent].shape_below += r.shape;
+  }
+  // A scan that is started again for each outer row makes what the join makes, divided by those.
+  for (int i = 0; i < record.node_count; i++) {
+    int parent = record.nodes[i].parent;
+    NodeRecall& r = out[i];
+    if (parent >= 0 && record.nodes[parent].op == PREDICTOR_OP_NESTED_LOOP &&
+        record.nodes[i].relationship == PREDICTOR_REL_INNER && sub_plans[i].rescanned)
+      r.whole = bounded(out[parent].whole - (out[parent].below - r.whole));
+    r.rows = r.whole + sub_plans[i].share;
+  }
+}
+
+void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePlace* places,
+                NodeFeatures* features) {
+  double all_work = 0;
+  for (int i = 0; i < record.node_count; i++) {
+    NodePlace& place = places[i];
+    const NodeRecall& r = recall[i];
+    float* x = features[i].numeric;
+    for (int level = 0; level < kMemoryLevels; level++) {
+      x[kExactRows + 2 * level] = r.residual[level];
+      x[kExactRows + 2 * level + 1] = r.count[level];
+    }
+    x[kRecalledRows] = r.rows;
+    x[kRecalledBelow] = r.below;
+    x[kLogRecalledRows] = x[kLogRows] + r.rows;
+    x[kLogRecalledOuter] = x[kLogOuterRows] + (place.outer >= 0 ? recall[place.outer].rows : 0);
+    x[kLogRecalledInner] = x[kLogInnerRows] + (place.inner >= 0 ? recall[place.inner].rows : 0);
+    // What the loops' correction is follows the ancestors that start them, as in compose_times().
+    float loops = place.loops_base >= 0
+                      ? features[place.loops_base].numeric[kLogRecalledLoops] -
+                            std::log(static_cast<float>(places[place.loops_base].loops))
+                      : 0;
+    if (place.loops_rows >= 0) loops += recall[place.loops_rows].rows;
+    x[kLogRecalledLoops] = loops + std::log(static_cast<float>(place.loops));
+    // The work of a node follows the rows that it reads and makes; a scan of the whole relation
+    // does not.
+    float planned = std::exp(x[kLogRows]) + std::exp(x[kLogOuterRows]) + std::exp(x[kLogInnerRows]);
+    float expected = std::exp(x[kLogRecalledRows]) + std::exp(x[kLogRecalledOuter]) +
+                     std::exp(x[kLogRecalledInner]);
+    bool fixed = record.nodes[i].op == PREDICTOR_OP_SEQ_SCAN;
+    x[kRecalledGrowth] = fixed || !(planned > 0) ? 0 : bounded(std::log(expected / planned));
+    place.work *= std::exp(x[kRecalledGrowth]);
+    x[kLogRecalledWork] = log_work(place) + loops;
+    all_work += std::exp(std::clamp(x[kLogRecalledWork], -30.0f, 60.0f));
+  }
+  for (int i = 0; i < record.node_count; i++)
+    features[i].numeric[kRecalledStatement] = static_cast<float>(std::log(all_work + 1e-3));
+}
+
+}  // namespace predictor

@@ -1,0 +1,67 @@
+// memory.h - the cardinality memory: how many rows sub-plans really had, and what follows from it
+// for the nodes of a plan.
+//
+// The section is a hash table searched in place. Training recalls from a table of its own, which
+// leaves the plan's own query out: otherwise it would learn to trust what it will not have.
+#ifndef PREDICTOR_PLAN_MEMORY_H
+#define PREDICTOR_PLAN_MEMORY_H
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "plan/subplan.h"
+
+namespace predictor {
+
+inline constexpr uint32_t kMemoryVersion = 1;
+inline constexpr size_t kMemoryLimit = size_t{1} << 16;  // entries; 3 MB with their empty slots
+
+// What is known of the rows under one key, as means over queries.
+struct Remembered {
+  uint64_t key = 0;
+  float log_rows = 0;  // ln(rows + kRowsFloor)
+  float residual = 0;  // ln((rows + kRowsFloor) / (planned + kRowsFloor))
+  float count = 0;     // of queries; 0: nothing is known
+  float unused = 0;
+};
+
+// `entries` in the order of their usefulness: those beyond kMemoryLimit are left out.
+std::vector<std::byte> write_memory(std::span<const Remembered> entries);
+
+class CardinalityMemory {
+ public:
+  bool open(std::span<const std::byte> content);
+  // Never null; count 0 where nothing is known.
+  const Remembered* find(uint64_t key) const;
+
+ private:
+  const Remembered* slots_ = nullptr;
+  uint64_t mask_ = 0;
+};
+
+// What memory says about one node, in terms of ln(rows / planned rows).
+struct NodeRecall {
+  float residual[kMemoryLevels];
+  float count[kMemoryLevels];  // ln(1 + queries)
+  float rows;                  // the best that can be said, of one process
+  float whole;                 // the same, of all processes together
+  float below;                 // sum of the children's `whole`
+  float shape;                 // what plans of this shape had
+  float shape_below;
+};
+
+// Fills out[0 .. node_count). `recalled[i * kMemoryLevels + level]` is what was found under each
+// key of sub_plans[i].
+void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
+                 const Remembered* const* recalled, NodeRecall* out);
+
+// Adds what follows from recalled rows to the features made by encode_features(): the last of the
+// numeric features, and the work of the places.
+void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePlace* places,
+                NodeFeatures* features);
+
+}  // namespace predictor
+
+#endif
