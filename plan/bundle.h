@@ -33,6 +33,8 @@ enum class Section : uint32_t {
   kCanary = 5,        // a record and the answer expected for it
   kLstm = 7,          // openGauss's sequence network
   kMemory = 8,        // the cardinality memory
+  kTreeForest = 9,    // of template tree: the plan as a whole, with recalled rows
+  kPlanCache = 10,    // times of plans executed before
   kRootModel = 16,    // a model that answers for whole plans; see root_model.h
   kForest = 17,       // boosted trees on flat features; see forest.h
   kPlanMedians = 18,  // median times by plan signature; see root_model.h

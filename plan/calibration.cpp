@@ -14,7 +14,22 @@ constexpr double kMostLogMs = 24.2;
 
 bool is_sane(const Blend& blend) {
   return blend.weight >= 0 && blend.weight <= 1 && blend.correction >= 0 && blend.correction <= 1 &&
+         blend.forest >= 0 && blend.forest <= 1 && blend.cache >= 0 && blend.cache <= 100 &&
          std::isfinite(blend.low_offset) && std::isfinite(blend.high_offset);
+}
+
+// Two witnesses, weighed by the inverse of their variances.
+void add_cached(double log_cached, double variance, LogTime& time) {
+  constexpr double kDeviations = 3.29;  // between the 5 % and the 95 % quantile of a normal one
+  constexpr double kLeastVariance = 1e-4;
+  const double spread = (time.high - time.low) / kDeviations;
+  const double own = spread * spread + kLeastVariance;
+  const double weight = own / (own + variance);
+  const double both = (1 - weight) * (1 - weight) * own + weight * weight * variance;
+  const double narrower = std::min(1.0, std::sqrt(both / own));
+  const double median = time.median + weight * (log_cached - time.median);
+  time = {median, median - narrower * (time.median - time.low),
+          median + narrower * (time.high - time.median), weight};
 }
 
 }  // namespace
@@ -29,6 +44,8 @@ std::vector<std::byte> write_calibration(const Calibration& calibration) {
     out.put(blend.correction);
     out.put(blend.low_offset);
     out.put(blend.high_offset);
+    out.put(blend.forest);
+    out.put(blend.cache);
   }
   out.put(calibration.memory_operators);
   out.put(calibration.key_id);
@@ -47,6 +64,8 @@ bool read_calibration(std::span<const std::byte> content, Calibration& calibrati
     blend.correction = in.get<double>();
     blend.low_offset = in.get<double>();
     blend.high_offset = in.get<double>();
+    blend.forest = in.get<double>();
+    blend.cache = in.get<double>();
     sane = sane && is_sane(blend);
   }
   calibration.memory_operators = in.get<uint64_t>();
@@ -70,7 +89,14 @@ LogTime blend_log_time(const Blend& blend, double log_cost, const NetworkTime* n
     low = median - blend.weight * softplus(network->low_spread);
     high = median + blend.weight * softplus(network->high_spread);
   }
-  LogTime log_time;
+  if (network != nullptr && blend.forest > 0 && std::isfinite(network->log_forest)) {
+    double shift = blend.forest * (network->log_forest - median);
+    median += shift, low += shift, high += shift;
+  }
+  LogTime log_time{median, low, high};
+  if (network != nullptr && blend.cache > 0 && std::isfinite(network->log_cached))
+    add_cached(network->log_cached, network->cached_variance / blend.cache, log_time);
+  median = log_time.median, low = log_time.low, high = log_time.high;
   log_time.median = std::clamp(median, kLeastLogMs, kMostLogMs);
   log_time.low = std::clamp(low - blend.low_offset, kLeastLogMs, log_time.median);
   log_time.high = std::clamp(high + blend.high_offset, log_time.median, kMostLogMs);

@@ -12,7 +12,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kCalibrationVersion = 1;
+inline constexpr uint32_t kCalibrationVersion = 2;
 
 // The planner's cost as a time: ln ms = intercept + slope * ln cost.
 struct CostModel {
@@ -35,6 +35,8 @@ struct Blend {
   double correction = 0;
   double low_offset = 0;   // subtracted from the 5 % quantile of ln t
   double high_offset = 0;  // added to the 95 % quantile of ln t
+  double forest = 0;       // part of the forest in the median of network and cost
+  double cache = 0;        // trust in the plan cache: its variance is divided by this; 0: none
 };
 
 struct Calibration {
@@ -57,12 +59,16 @@ inline double softplus(double x) { return x > 20 ? x : std::log1p(std::exp(x)); 
 // What a model answers for a plan, in ln ms.
 struct LogTime {
   double median, low, high;
+  double cache_weight = 0;  // part of the plan cache in the median
 };
 
 // What the network says about a time.
 struct NetworkTime {
   double log_composed;                         // ln ms
   double correction, low_spread, high_spread;  // answers of the network
+  double log_forest = std::nan("");            // ln ms; NaN: there is no forest
+  double log_cached = std::nan("");            // ln ms; NaN: not in the plan cache
+  double cached_variance = 0;
 };
 
 // `network` may be null: then the cost alone answers.

@@ -1,16 +1,11 @@
 #include "plan/memory.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-
-#include "plan/bundle.h"
 
 namespace predictor {
 namespace {
 
-constexpr uint32_t kMaxCapacity = 1u << 18;
-constexpr Remembered kNothing{};
 constexpr float kMostRecalled = 20;  // ln; more is a mistake in the record
 
 // Rows follow from the rows below where no plan of this shape is known, or differ from what they
@@ -26,42 +21,6 @@ float from_shape(const Remembered& shape, const Remembered& relations) {
 }
 
 }  // namespace
-
-std::vector<std::byte> write_memory(std::span<const Remembered> entries) {
-  entries = entries.first(std::min(entries.size(), kMemoryLimit));
-  size_t capacity = std::bit_ceil(entries.size() + entries.size() / 2 + 2);
-  std::vector<Remembered> slots(capacity);
-  for (const Remembered& entry : entries) {
-    if (entry.key == 0) continue;
-    size_t at = entry.key & (capacity - 1);
-    while (slots[at].key != 0 && slots[at].key != entry.key) at = (at + 1) & (capacity - 1);
-    if (slots[at].key == 0) slots[at] = entry;
-  }
-  SectionWriter out;
-  out.put(static_cast<uint32_t>(capacity));
-  out.put_array(std::span<const Remembered>(slots));
-  return out.take();
-}
-
-bool CardinalityMemory::open(std::span<const std::byte> content) {
-  SectionReader in(content);
-  auto capacity = in.get<uint32_t>();
-  if (!in.ok() || !std::has_single_bit(capacity) || capacity > kMaxCapacity) return false;
-  slots_ = in.get_array<Remembered>(capacity);
-  mask_ = capacity - 1;
-  return in.finished();
-}
-
-const Remembered* CardinalityMemory::find(uint64_t key) const {
-  if (slots_ == nullptr) return &kNothing;
-  // Bounded, so that a table without an empty slot ends the search too.
-  for (uint64_t step = 0; step <= mask_; step++) {
-    const Remembered& slot = slots_[(key + step) & mask_];
-    if (slot.key == key && key != 0) return &slot;
-    if (slot.key == 0) break;
-  }
-  return &kNothing;
-}
 
 void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
                  const Remembered* const* recalled, NodeRecall* out) {
@@ -142,6 +101,15 @@ void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePla
   }
   for (int i = 0; i < record.node_count; i++)
     features[i].numeric[kRecalledStatement] = static_cast<float>(std::log(all_work + 1e-3));
+}
+
+void recall_corrections(const NodePlace* places, const NodeFeatures* features, int nodes,
+                        float* rows, float* loops) {
+  for (int i = 0; i < nodes; i++) {
+    const float* x = features[i].numeric;
+    rows[i] = x[kRecalledRows];
+    loops[i] = x[kLogRecalledLoops] - std::log(static_cast<float>(places[i].loops));
+  }
 }
 
 }  // namespace predictor

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "plan/flat_table.h"
 #include "plan/subplan.h"
 
 namespace predictor {
@@ -27,19 +28,7 @@ struct Remembered {
   float unused = 0;
 };
 
-// `entries` in the order of their usefulness: those beyond kMemoryLimit are left out.
-std::vector<std::byte> write_memory(std::span<const Remembered> entries);
-
-class CardinalityMemory {
- public:
-  bool open(std::span<const std::byte> content);
-  // Never null; count 0 where nothing is known.
-  const Remembered* find(uint64_t key) const;
-
- private:
-  const Remembered* slots_ = nullptr;
-  uint64_t mask_ = 0;
-};
+using CardinalityMemory = FlatTable<Remembered>;
 
 // What memory says about one node, in terms of ln(rows / planned rows).
 struct NodeRecall {
@@ -61,6 +50,10 @@ void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
 // numeric features, and the work of the places.
 void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePlace* places,
                 NodeFeatures* features);
+
+// After add_recall(): what recalled rows add to ln of each node's rows and loops.
+void recall_corrections(const NodePlace* places, const NodeFeatures* features, int nodes,
+                        float* rows, float* loops);
 
 }  // namespace predictor
 

@@ -1,4 +1,5 @@
-// What a cardinality memory knows a sub-plan by, and what it says about a plan's nodes.
+// What a cardinality memory knows a sub-plan by, and what it says about a
+// plan's nodes.
 #include "plan/memory.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +11,8 @@
 namespace predictor {
 namespace {
 
-// orders (filtered) joined with lineitem: below a Sort, by any operator and in any order.
+// orders (filtered) joined with lineitem: below a Sort, by any operator and in
+// any order.
 OwnedRecord join_of(PredictorOperator join, bool swapped, uint64_t constants = 5) {
   OwnedRecord r = test::nested_loop_plan();
   r.nodes[1].op = join;
@@ -92,7 +94,7 @@ TEST(SubPlan, any_plan_has_keys) {
 }
 
 std::vector<std::byte> memory_of(std::initializer_list<Remembered> entries) {
-  return write_memory(std::vector<Remembered>(entries));
+  return CardinalityMemory::write(std::vector<Remembered>(entries), kMemoryLimit);
 }
 
 TEST(CardinalityMemory, finds_what_was_written_and_refuses_what_does_not_fit) {
@@ -110,7 +112,7 @@ TEST(CardinalityMemory, finds_what_was_written_and_refuses_what_does_not_fit) {
 TEST(CardinalityMemory, keeps_the_first_entries_when_there_are_too_many) {
   std::vector<Remembered> many(kMemoryLimit + 1000);
   for (size_t i = 0; i < many.size(); i++) many[i] = {i + 1, 0, 0, 1, 0};
-  auto bytes = write_memory(many);
+  auto bytes = CardinalityMemory::write(many, kMemoryLimit);
   EXPECT_LE(bytes.size(), size_t{4} << 20);
   CardinalityMemory memory;
   ASSERT_TRUE(memory.open(bytes));
@@ -183,7 +185,7 @@ TEST(Recall, any_plan_and_memory_give_finite_features) {
       for (uint64_t key : s.key)
         if (random() % 2)
           entries.push_back({key, float(random() % 60) - 30, float(random() % 60) - 30, 1, 0});
-    auto recalled = recall(r, write_memory(entries));
+    auto recalled = recall(r, CardinalityMemory::write(entries, kMemoryLimit));
     std::vector<NodeFeatures> features(r.nodes.size());
     encode_features(r.view(), f.places.data(), features.data());
     add_recall(r.view(), recalled.data(), f.places.data(), features.data());

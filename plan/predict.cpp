@@ -19,11 +19,11 @@ constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
 
 // Where the parts of a workspace lie, in bytes from its start.
 struct Layout {
-  size_t places, features, sub_plans, recalled, recall, rows, scratch, answers, log_total,
-      loops_correction, size;
+  size_t places, features, sub_plans, recalled, recall, flat, corrections, rows, scratch, answers,
+      log_total, loops_correction, size;
 };
 
-Layout lay_out(int node_count, size_t scratch_floats) {
+Layout lay_out(int node_count, size_t scratch_floats, size_t flat_floats) {
   const auto nodes = static_cast<size_t>(node_count);
   Layout layout{};
   size_t at = 0;
@@ -36,6 +36,8 @@ Layout lay_out(int node_count, size_t scratch_floats) {
   claim(layout.sub_plans, nodes * sizeof(SubPlan));
   claim(layout.recalled, nodes * kMemoryLevels * sizeof(const Remembered*));
   claim(layout.recall, nodes * sizeof(NodeRecall));
+  claim(layout.flat, flat_floats * sizeof(float));
+  claim(layout.corrections, 2 * nodes * sizeof(float));
   claim(layout.rows, nodes * kIdentityCount * sizeof(uint32_t));
   claim(layout.scratch, scratch_floats * sizeof(float));
   claim(layout.answers, nodes * kLaneCount * sizeof(float));
@@ -157,6 +159,10 @@ BundleStatus Model::read_sections(std::span<const std::byte> bytes, Sha256Functi
   // A model that has met no rows has no memory.
   auto memory = view_.section(Section::kMemory, kMemoryVersion);
   if (!memory.empty() && !memory_.open(memory)) return BundleStatus::kBadSection;
+  auto cache = view_.section(Section::kPlanCache, kPlanCacheVersion);
+  if (!cache.empty() && !plan_cache_.open(cache)) return BundleStatus::kBadSection;
+  auto forest = view_.section(Section::kTreeForest, kForestVersion);
+  if (!forest.empty() && !forest_.open(forest)) return BundleStatus::kBadSection;
   auto network = view_.section(Section::kTreeNetwork, kNetworkVersion);
   if (network.empty()) return BundleStatus::kOk;  // the calibrated cost alone
   if (!network_.open(network)) return BundleStatus::kBadSection;
@@ -180,15 +186,17 @@ BundleStatus open_without_canary(Model& model, std::span<const std::byte> bytes)
 
 size_t Model::workspace_size(int node_count) const {
   if (root_.is_open()) return root_.workspace_size(node_count);
-  return lay_out(node_count, network_.scratch_floats(node_count)).size;
+  return lay_out(node_count, network_.scratch_floats(node_count), flat_floats()).size;
 }
 
 Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace) const {
   const int nodes = record.node_count;
-  const Layout layout = lay_out(nodes, network_.scratch_floats(nodes));
+  const Layout layout = lay_out(nodes, network_.scratch_floats(nodes), flat_floats());
   auto* places = part_of<NodePlace>(workspace, layout.places);
   Evaluation found{};
   found.places = places;
+  found.log_forest = kUnknown;
+  found.cached = plan_cache_.find(0);
   found.familiarity = known_.familiarity(record.statement.signature, query_key(record));
   found.log_cost = calibration_.cost.log_ms(record.nodes[0].total_cost);
   if (!network_.is_open()) {
@@ -212,6 +220,15 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
           memory_.find(same_key || level >= kShapeLevel ? sub_plans[i].key[level] : 0);
   recall_rows(record, sub_plans, recalled, recall);
   add_recall(record, recall, places, features);
+  found.cached = plan_cache_.find(same_key ? exact_plan_key(record.statement) : 0);
+  if (found.cached->count <= 0) found.cached = plan_cache_.find(plan_key(record.statement));
+  if (forest_.is_open()) {
+    auto* flat = part_of<float>(workspace, layout.flat);
+    auto* corrections = part_of<float>(workspace, layout.corrections);
+    recall_corrections(places, features, nodes, corrections, corrections + nodes);
+    encode_flat({record, places, corrections, corrections + nodes}, forest_.vocabulary(), flat);
+    found.log_forest = found.log_cost + forest_.evaluate(flat);
+  }
   for (int i = 0; i < nodes; i++) {
     if (!same_key) features[i].identity[kConstantsIdentity] = 0;
     for (int t = 0; t < kIdentityCount; t++)
@@ -227,9 +244,11 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
   return found;
 }
 
-void Model::predict_nodes(const PredictorRecord& record, const Evaluation& found,
-                          NodePrediction* out) const {
+double Model::predict_nodes(const PredictorRecord& record, const Evaluation& found,
+                            NodePrediction* out) const {
+  double cache_weight = 0;
   const Blend& blend = calibration_.blend[found.familiarity];
+  double whole_shift = 0;  // what forest and cache add to the plan, and so to each node
   for (int i = 0; i < record.node_count; i++) {
     const PredictorNode& n = record.nodes[i];
     const float* answers =
@@ -237,8 +256,16 @@ void Model::predict_nodes(const PredictorRecord& record, const Evaluation& found
     double loops = predict_loops(found, blend.weight, i);
     NetworkTime network{};
     if (answers != nullptr) network = found.time_of(i, loops);
-    LogTime time = blend_log_time(blend, calibration_.cost.log_ms(n.total_cost),
-                                  answers != nullptr ? &network : nullptr);
+    const double log_cost = calibration_.cost.log_ms(n.total_cost);
+    const NetworkTime* known = answers != nullptr ? &network : nullptr;
+    LogTime time = blend_log_time(blend, log_cost, known);
+    if (i == 0 && known != nullptr) {
+      cache_weight = time.cache_weight;
+      network.log_forest = network.log_cached = kUnknown;
+      whole_shift = time.median - blend_log_time(blend, log_cost, known).median;
+    } else if (i > 0) {
+      time = {time.median + whole_shift, time.low + whole_shift, time.high + whole_shift};
+    }
     out[i].loops = bounded(loops);
     out[i].total_ms = bounded(std::exp(time.median));
     out[i].low_ms = bounded(std::exp(time.low));
@@ -254,6 +281,7 @@ void Model::predict_nodes(const PredictorRecord& record, const Evaluation& found
   for (int i = 1; i < record.node_count; i++)
     if (found.places[i].workers_above > 0)
       out[i].loops *= static_cast<float>(found.places[i].workers_above + 1);
+  return cache_weight;
 }
 
 void Model::predict(const PredictorRecord& record, void* workspace, NodePrediction* out,
@@ -263,7 +291,7 @@ void Model::predict(const PredictorRecord& record, void* workspace, NodePredicti
   if (record.node_count <= 0) return;
   if (root_.is_open()) return root_.predict(record, workspace, out, plan);
   Evaluation found = evaluate(record, workspace);
-  predict_nodes(record, found, out);
+  const double cache_weight = predict_nodes(record, found, out);
   plan.total_ms = out[0].total_ms;
   plan.low_ms = out[0].low_ms;
   plan.high_ms = out[0].high_ms;
@@ -272,7 +300,9 @@ void Model::predict(const PredictorRecord& record, void* workspace, NodePredicti
     if (!(plan.memory_kb >= out[i].memory_kb) && !std::isnan(out[i].memory_kb))
       plan.memory_kb = out[i].memory_kb;
   bool network = found.answers != nullptr && calibration_.blend[found.familiarity].weight > 0;
-  plan.source = network ? Source::kNetwork : Source::kBaseline;
+  plan.source = !network              ? Source::kBaseline
+                : cache_weight >= 0.5 ? Source::kCache
+                                      : Source::kNetwork;
   plan.out_of_distribution = found.familiarity == kUnseen;
 }
 

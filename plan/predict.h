@@ -12,9 +12,11 @@
 
 #include "plan/bundle.h"
 #include "plan/calibration.h"
+#include "plan/forest.h"
 #include "plan/known.h"
 #include "plan/memory.h"
 #include "plan/network.h"
+#include "plan/plan_cache.h"
 #include "plan/plan_record.h"
 #include "plan/root_model.h"
 
@@ -90,28 +92,39 @@ class Model {
     const float* answers;
     const float* log_total;
     const float* loops_correction;
+    double log_forest;         // of the whole plan; NaN if the bundle has no forest
+    const CachedTime* cached;  // never null
 
     // `loops` is how often the node runs in one process.
     NetworkTime time_of(int node, double loops) const {
       const float* a = answers + static_cast<size_t>(node) * kLaneCount;
-      return {log_total[node] - std::log(loops), a[kOutCorrection], a[kOutLowSpread],
-              a[kOutHighSpread]};
+      NetworkTime time{log_total[node] - std::log(loops), a[kOutCorrection], a[kOutLowSpread],
+                       a[kOutHighSpread]};
+      if (node != 0) return time;
+      time.log_forest = log_forest;
+      if (cached->count > 0)
+        time.log_cached = cached->log_ms, time.cached_variance = cached->variance;
+      return time;
     }
   };
   Evaluation evaluate(const PredictorRecord& record, void* workspace) const;
 
  private:
   friend BundleStatus open_without_canary(Model& model, std::span<const std::byte> bytes);
+  size_t flat_floats() const { return forest_.is_open() ? forest_.feature_count() + 1 : 0; }
   BundleStatus read_sections(std::span<const std::byte> bytes, Sha256Function sha256);
   bool passes_canary() const;
-  void predict_nodes(const PredictorRecord& record, const Evaluation& found,
-                     NodePrediction* out) const;
+  // Returns the plan cache's part in the answer for the plan.
+  double predict_nodes(const PredictorRecord& record, const Evaluation& found,
+                       NodePrediction* out) const;
 
   BundleView view_;
   BundleInfo info_;
   Calibration calibration_;
   Known known_;
   CardinalityMemory memory_;
+  Forest forest_;
+  PlanCache plan_cache_;
   TreeNetwork network_;
   RootModel root_;  // open: it answers, and there is neither calibration nor network
 };

@@ -117,7 +117,8 @@ void find_sub_plans(const PredictorRecord& record, const NodePlace* places, SubP
 
 double measured_rows(const PredictorNode& n, const NodePlace& place, const SubPlan& sub_plan) {
   constexpr int kNeeded = PREDICTOR_NODE_HAS_ROWS;
-  if ((n.flags & kNeeded) == 0 || (n.flags & PREDICTOR_NODE_NEVER_EXECUTED) != 0 ||
+  if ((n.flags & kNeeded) == 0 ||
+      (n.flags & (PREDICTOR_NODE_NEVER_EXECUTED | PREDICTOR_NODE_PARTIAL)) != 0 ||
       !(n.actual_loops > 0) || !(n.actual_rows >= 0) || sub_plan.passes >= 0)
     return std::numeric_limits<double>::quiet_NaN();
   if (!sub_plan.partial) return n.actual_rows;

@@ -37,8 +37,9 @@ struct SubPlan {
 // Fills out[0 .. node_count). Does not allocate.
 void find_sub_plans(const PredictorRecord& record, const NodePlace* places, SubPlan* out);
 
-// Measured rows of one run, of all processes together; NaN where nothing was measured, or where
-// what was counted is not what the node makes (a node that is read more than once by its parent).
+// Measured rows of one run, of all processes together; NaN where nothing was measured, where the
+// node did not run to its end, and where what was counted is not what the node makes (a node that
+// hands rows on may be read more than once).
 double measured_rows(const PredictorNode& node, const NodePlace& place, const SubPlan& sub_plan);
 
 // Rows are rounded before PostgreSQL 18: half a row stands for none.

@@ -93,6 +93,44 @@ Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, d
   return blends[best];
 }
 
+Blend choose_forest(std::span<const Withheld> withheld, Blend blend, bool cautious) {
+  constexpr size_t kEnough = 10;
+  constexpr double kProtect = 0.01;
+  constexpr int kSteps = 8;
+  blend.forest = 0;
+  if (withheld.size() < kEnough || !std::isfinite(withheld[0].network.log_forest)) return blend;
+  std::vector<std::vector<double>> errors;
+  std::vector<Blend> blends;
+  size_t best = 0;
+  for (int step = 0; step <= kSteps; step++) {
+    blend.forest = static_cast<double>(step) / kSteps;
+    blends.push_back(blend);
+    errors.push_back(group_errors(withheld, blend));
+    double gain = mean(errors[best]) - mean(errors.back());
+    if (gain > kProtect * (blend.forest - blends[best].forest)) best = static_cast<size_t>(step);
+  }
+  for (size_t i = 0; cautious && i < best; i++)
+    if (is_as_good(errors[i], errors[best])) return blends[i];
+  return blends[best];
+}
+
+Blend choose_cache(std::span<const Withheld> withheld, Blend blend) {
+  constexpr size_t kEnough = 10;
+  std::vector<Withheld> cached;
+  for (const Withheld& w : withheld)
+    if (w.has_network && std::isfinite(w.network.log_cached)) cached.push_back(w);
+  blend.cache = 1;
+  if (cached.size() < kEnough) return blend;
+  double least = 0;
+  Blend best = blend;
+  for (double trust : {0.0, 0.25, 0.5, 1.0, 2.0, 4.0}) {
+    blend.cache = trust;
+    double error = mean(group_errors(cached, blend));
+    if (trust == 0 || error < least) best = blend, least = error;
+  }
+  return best;
+}
+
 Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend) {
   std::vector<double> below, above;
   // With no offsets the interval is the network's own.

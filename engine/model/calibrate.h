@@ -38,6 +38,12 @@ Withheld evaluate_withheld(const Model& model, const OwnedRecord& record, const 
 Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, double protect,
                    bool cautious);
 
+// The part of the forest that makes `blend` err least, by the same measures.
+Blend choose_forest(std::span<const Withheld> withheld, Blend blend, bool cautious);
+
+// How far the plan cache can be trusted, by the same measure; 1 where nothing withheld was in it.
+Blend choose_cache(std::span<const Withheld> withheld, Blend blend);
+
 // Adds the offsets that make the 90 % interval hold on these executions (5 % beyond either side);
 // with few executions they reach further than any of them did.
 Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend);

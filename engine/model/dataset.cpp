@@ -96,8 +96,8 @@ double log_ratio(double a, double b, double floor) {
 }
 
 bool is_measured(const PredictorNode& n, int flag) {
-  return (n.flags & flag) != 0 && (n.flags & PREDICTOR_NODE_NEVER_EXECUTED) == 0 &&
-         n.actual_loops > 0;
+  constexpr int kNotWhole = PREDICTOR_NODE_NEVER_EXECUTED | PREDICTOR_NODE_PARTIAL;
+  return (n.flags & flag) != 0 && (n.flags & kNotWhole) == 0 && n.actual_loops > 0;
 }
 
 void label_node(const OwnedRecord& r, size_t i, int workers_above, float* label, float& weight) {

@@ -9,6 +9,8 @@
 #include "engine/model/calibrate.h"
 #include "engine/model/dataset.h"
 #include "engine/model/memory_builder.h"
+#include "engine/model/plan_cache_builder.h"
+#include "engine/model/tree_forest.h"
 #include "engine/model/tree_trainer.h"
 #include "plan/predict.h"
 
@@ -45,6 +47,8 @@ struct Parts {
   Calibration calibration;
   KnownContent known;
   std::vector<std::byte> memory;
+  std::vector<std::byte> cache;
+  std::vector<std::byte> forest;
   std::vector<std::byte> network;  // empty: the calibrated cost alone
 };
 
@@ -54,6 +58,8 @@ BundleWriter start_bundle(const Parts& parts) {
   writer.add(Section::kCalibration, kCalibrationVersion, write_calibration(parts.calibration));
   writer.add(Section::kKnown, kKnownVersion, write_known(parts.known));
   if (!parts.memory.empty()) writer.add(Section::kMemory, kMemoryVersion, parts.memory);
+  if (!parts.cache.empty()) writer.add(Section::kPlanCache, kPlanCacheVersion, parts.cache);
+  if (!parts.forest.empty()) writer.add(Section::kTreeForest, kForestVersion, parts.forest);
   if (!parts.network.empty()) writer.add(Section::kTreeNetwork, kNetworkVersion, parts.network);
   return writer;
 }
@@ -144,8 +150,8 @@ std::function<bool(const EpochReport&)> make_reporter(const Job& job, const char
   };
 }
 
-// Trains a network on `training` and puts it, with what it knows, into `parts`. Returns what the
-// instrumentation of each of `withheld` adds to its time.
+// Trains network and forest on `training` and puts them, with what they know, into `parts`. Returns
+// what the instrumentation of each of `withheld` adds to its time.
 std::vector<float> train_network(Job& job, std::span<const int> training,
                                  std::span<const int> validation, std::span<const int> withheld,
                                  TrainerOptions options, const char* phase, Parts& parts,
@@ -153,12 +159,19 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
   parts.known = collect_known(job.data, training);
   const MemoryBuilder memory(job.data, training);
   recall_dataset(job.records, memory, job.data);
-  parts.memory = write_memory(memory.entries());
+  parts.memory = CardinalityMemory::write(memory.entries(), kMemoryLimit);
   TreeTrainer trainer(job.data, parts.known, options);
   TrainerResult run =
       trainer.train(training, validation, make_reporter(job, phase, options.epochs));
   if (result != nullptr) *result = run;
   parts.network = write_network(trainer.weights());
+  std::vector<int> rows(training.begin(), training.end());
+  rows.insert(rows.end(), validation.begin(), validation.end());
+  const std::vector<float> shifts = trainer.instrumentation_shift(rows);
+  parts.forest =
+      train_tree_forest(job.records, job.data, training, validation, shifts, job.options);
+  parts.cache =
+      PlanCache::write(build_plan_cache(job.records, job.data, training, shifts), kPlanCacheLimit);
   return trainer.instrumentation_shift(withheld);
 }
 
@@ -221,6 +234,12 @@ std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familia
   return some;
 }
 
+Blend fuse(std::span<const Withheld> withheld, double protect, bool cautious) {
+  const Blend otherwise{.weight = 0.5};
+  Blend blend = choose_blend(withheld, otherwise, protect, cautious);
+  return choose_cache(withheld, choose_forest(withheld, blend, cautious));
+}
+
 void calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& unseen,
                Calibration& calibration) {
   constexpr size_t kEnough = 30;
@@ -229,18 +248,15 @@ void calibrate(const std::vector<Withheld>& validation, const std::vector<Withhe
   auto seen_query = only(validation, kSeenQuery);
   if (seen_plan.size() < kEnough) seen_plan = validation;
   if (seen_query.size() < kEnough) seen_query = validation;
-  const Blend kHalf{0.5, 0, 0, 0};
-  calibration.blend[kSeenPlan] =
-      calibrate_interval(seen_plan, choose_blend(seen_plan, kHalf, kProtect, false));
-  calibration.blend[kSeenQuery] =
-      calibrate_interval(seen_query, choose_blend(seen_query, kHalf, kProtect, false));
+  calibration.blend[kSeenPlan] = calibrate_interval(seen_plan, fuse(seen_plan, kProtect, false));
+  calibration.blend[kSeenQuery] = calibrate_interval(seen_query, fuse(seen_query, kProtect, false));
   Blend& blend = calibration.blend[kUnseen];
   if (unseen.size() >= kEnough) {
-    blend = calibrate_for_groups(unseen, choose_blend(unseen, kHalf, kProtectUnseen, true));
+    blend = calibrate_for_groups(unseen, fuse(unseen, kProtectUnseen, true));
     return;
   }
   // No query could be withheld: half the network, and twice the width.
-  blend = calibrate_interval(validation, kHalf);
+  blend = calibrate_interval(validation, {.weight = 0.5});
   blend.low_offset = std::max(2 * blend.low_offset, 0.7);
   blend.high_offset = std::max(2 * blend.high_offset, 0.7);
 }
@@ -324,6 +340,8 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
     evaluate_into(job, parts, split.held_out, shift, validation);
     job.result.epochs = run.epochs;
     calibrate(validation, unseen, parts.calibration);
+    // What is served remembers everything; so much more is only known for sure.
+    parts.memory = CardinalityMemory::write(MemoryBuilder(job.data, all).entries(), kMemoryLimit);
   } else {
     // Nothing can be withheld, so nothing can be learned that is known to hold: the cost alone.
     parts.known = collect_known(job.data, all);

@@ -1,0 +1,62 @@
+#include "engine/model/plan_cache_builder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace predictor::engine {
+namespace {
+
+struct Times {
+  double sum = 0, squares = 0;
+  int count = 0;
+
+  void add(double x) { sum += x, squares += x * x, count++; }
+  double around_mean() const { return std::max(0.0, squares - sum * sum / count); }
+};
+
+using Level = std::map<uint64_t, Times>;
+
+// Appends the entries of one level: each plan's own variance, drawn to that of
+// all plans as if it came from a few more executions.
+void append(const Level& level, std::vector<CachedTime>& entries) {
+  constexpr double kPrior = 3;
+  constexpr int kEnough = 20;              // degrees of freedom
+  constexpr double kLeastVariance = 1e-4;  // a spread of 1 %: clocks and caches
+  double squares = 0;
+  int freedom = 0;
+  for (const auto& [key, times] : level) squares += times.around_mean(), freedom += times.count - 1;
+  if (freedom < kEnough) return;
+  const double common = squares / freedom;
+  for (const auto& [key, times] : level) {
+    const double own =
+        (times.around_mean() + kPrior * common) / (times.count - 1 + kPrior) + kLeastVariance;
+    entries.push_back({key, static_cast<float>(times.sum / times.count),
+                       static_cast<float>(own * (1 + 1.0 / times.count)),
+                       static_cast<float>(times.count), 0});
+  }
+}
+
+}  // namespace
+
+std::vector<CachedTime> build_plan_cache(std::span<const OwnedRecord> records, const Dataset& data,
+                                         std::span<const int> plans, std::span<const float> shift) {
+  Level exact, any;
+  for (size_t i = 0; i < plans.size(); i++) {
+    const int p = plans[i];
+    if (data.censored[p]) continue;
+    const PredictorStatement& s = records[data.records[p]].statement;
+    const double log_ms = data.log_ms[p] - shift[i];
+    any[plan_key(s)].add(log_ms);
+    const uint64_t key = exact_plan_key(s);
+    if (key != 0 && s.key_id == data.key_id) exact[key].add(log_ms);
+  }
+  std::vector<CachedTime> entries;
+  append(any, entries);
+  append(exact, entries);
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const CachedTime& a, const CachedTime& b) { return a.count > b.count; });
+  return entries;
+}
+
+}  // namespace predictor::engine
