@@ -17,7 +17,7 @@ constexpr float kLeastWeight = 0.1f;
 
 // Most rows of each identity's table; with 64 floats a row all four stay below 2 MB.
 constexpr size_t kIdentityLimit = 2000;
-constexpr size_t kSignatureLimit = 65000;
+constexpr size_t kSignatureLimit = 32000;
 // A constant seen in fewer plans than this says nothing about the next one.
 constexpr int kLeastUses[kIdentityCount] = {1, 1, 2, 3};
 
