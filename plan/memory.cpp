@@ -9,8 +9,28 @@ namespace {
 constexpr float kMostRecalled = 20;  // ln; more is a mistake in the record
 
 // Rows follow from the rows below where no plan of this shape is known, or differ from what they
-// were in plans of this shape as the rows below do, but less: errors of filters and joins overlap.
-constexpr float kInherited = 0.7f;
+// were in plans of this shape as the rows below do, but less: errors of filters and joins overlap,
+// and groups grow more slowly than what is grouped.
+float inherited(const PredictorNode& n) {
+  switch (n.op) {
+    case PREDICTOR_OP_LIMIT:
+      return 0;
+    case PREDICTOR_OP_AGGREGATE:
+      return n.strategy <= PREDICTOR_STRATEGY_PLAIN ? 0.0f : 0.35f;
+    case PREDICTOR_OP_GROUP:
+    case PREDICTOR_OP_UNIQUE:
+    case PREDICTOR_OP_SET_OP:
+      return 0.35f;
+    default:
+      return 0.7f;
+  }
+}
+
+// Do the rows of the children add up, and not multiply as in a join?
+bool adds_rows(int op) {
+  return op == PREDICTOR_OP_APPEND || op == PREDICTOR_OP_MERGE_APPEND ||
+         op == PREDICTOR_OP_RECURSIVE_UNION || op == PREDICTOR_OP_SET_OP;
+}
 
 float bounded(float x) { return std::clamp(x, -kMostRecalled, kMostRecalled); }
 
@@ -20,39 +40,48 @@ float from_shape(const Remembered& shape, const Remembered& relations) {
   return (shape.residual * shape.count + relations.residual) / (shape.count + 1);
 }
 
+void find_levels(const SubPlan& s, const Remembered* const* recalled, NodeRecall& r) {
+  const float planned = std::log(s.planned + static_cast<float>(kRowsFloor));
+  for (int level = 0; level < kMemoryLevels; level++) {
+    const Remembered& found = *recalled[level];
+    r.count[level] = std::log1p(found.count);
+    // The same sub-plan has the same rows, whatever the planner thinks of them today.
+    if (found.count > 0)
+      r.residual[level] = bounded(level == kExactLevel ? found.log_rows - planned : found.residual);
+  }
+}
+
+void find_whole(const PredictorNode& n, const Remembered* const* recalled, NodeRecall& r) {
+  r.shape = from_shape(*recalled[kShapeLevel], *recalled[kRelationsLevel]);
+  if (recalled[kExactLevel]->count > 0)
+    r.whole = r.residual[kExactLevel];
+  else if (recalled[kCoarseLevel]->count > 0)
+    r.whole = r.residual[kCoarseLevel];
+  else
+    r.whole = bounded(r.shape + inherited(n) * (r.below - r.shape_below));
+}
+
 }  // namespace
 
 void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
                  const Remembered* const* recalled, NodeRecall* out) {
   std::fill(out, out + record.node_count, NodeRecall{});
   for (int i = record.node_count - 1; i >= 0; i--) {
-    const SubPlan& s = sub_plans[i];
     NodeRecall& r = out[i];
-    const float planned = std::log(s.planned + static_cast<float>(kRowsFloor));
-    for (int level = 0; level < kMemoryLevels; level++) {
-      const Remembered& found = *recalled[i * kMemoryLevels + level];
-      r.count[level] = std::log1p(found.count);
-      if (found.count > 0)
-        r.residual[level] =
-            bounded(level == kExactLevel ? found.log_rows - planned : found.residual);
-    }
-    const Remembered* const* found = recalled + i * kMemoryLevels;
-    if (s.passes >= 0) {
-      r.whole = out[s.passes].whole, r.shape = out[s.passes].shape;
+    if (adds_rows(record.nodes[i].op) && r.children > 1)
+      r.below /= r.children, r.shape_below /= r.children;
+    find_levels(sub_plans[i], recalled + i * kMemoryLevels, r);
+    if (sub_plans[i].passes >= 0) {
+      const NodeRecall& child = out[sub_plans[i].passes];
+      r.whole = child.whole, r.shape = child.shape;
     } else {
-      r.shape = from_shape(*found[kShapeLevel], *found[kRelationsLevel]);
-      if (found[kExactLevel]->count > 0)
-        r.whole = r.residual[kExactLevel];
-      else if (found[kCoarseLevel]->count > 0)
-        r.whole = r.residual[kCoarseLevel];
-      else
-        r.whole = bounded(r.shape + kInherited * (r.below - r.shape_below));
+      find_whole(record.nodes[i], recalled + i * kMemoryLevels, r);
     }
     int parent = record.nodes[i].parent;
     const int relationship = record.nodes[i].relationship;
     if (parent >= 0 && relationship != PREDICTOR_REL_INITPLAN &&
         relationship != PREDICTOR_REL_SUBPLAN)
-      out[parent].below += r.whole, out[parent].shape_below += r.shape;
+      out[parent].below += r.whole, out[parent].shape_below += r.shape, out[parent].children++;
   }
   // A scan that is started again for each outer row makes what the join makes, divided by those.
   for (int i = 0; i < record.node_count; i++) {

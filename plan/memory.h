@@ -36,9 +36,10 @@ struct NodeRecall {
   float count[kMemoryLevels];  // ln(1 + queries)
   float rows;                  // the best that can be said, of one process
   float whole;                 // the same, of all processes together
-  float below;                 // sum of the children's `whole`
+  float below;                 // what the children's `whole` make of it
   float shape;                 // what plans of this shape had
-  float shape_below;
+  float shape_below;           // what the children's `shape` make of it
+  float children;              // that have a part in it
 };
 
 // Fills out[0 .. node_count). `recalled[i * kMemoryLevels + level]` is what was found under each

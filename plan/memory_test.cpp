@@ -154,6 +154,24 @@ TEST(Recall, what_is_known_below_carries_up_to_what_is_not_known) {
   EXPECT_LT(r[1].rows, r[2].rows);
 }
 
+TEST(Recall, members_of_an_append_add_up_and_an_aggregate_of_all_rows_has_one) {
+  OwnedRecord r = join_of(PREDICTOR_OP_HASH_JOIN, false);
+  r.nodes[0].op = PREDICTOR_OP_AGGREGATE, r.nodes[0].strategy = PREDICTOR_STRATEGY_PLAIN;
+  r.nodes[1].op = PREDICTOR_OP_APPEND;
+  Found f(r);
+  const float twice = std::log(2.0f);
+  auto planned = [&](int i) { return std::log(f.plans[i].planned + 0.5f); };
+  auto bytes = CardinalityMemory::write(
+      std::vector<Remembered>{{f.plans[2].key[kExactLevel], planned(2) + twice, 0, 1, 0},
+                              {f.plans[3].key[kExactLevel], planned(3) + twice, 0, 1, 0}},
+      kMemoryLimit);
+  auto recalled = recall(r, bytes);
+  EXPECT_NEAR(recalled[1].below, twice, 1e-4);
+  EXPECT_GT(recalled[1].rows, 0);
+  EXPECT_LT(recalled[1].rows, twice);
+  EXPECT_EQ(recalled[0].rows, 0);
+}
+
 TEST(Recall, features_follow_the_recalled_rows) {
   OwnedRecord seen = join_of(PREDICTOR_OP_NESTED_LOOP, false);
   Found f(seen);
