@@ -175,6 +175,9 @@ Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blen
   };
   if (!low.empty()) all.low_offset = std::max(all.low_offset, reach(std::move(low)));
   all.high_offset = std::max(all.high_offset, reach(std::move(high)));
+  // Of few groups the farthest is not far enough.
+  const double few = 1 + 1 / std::sqrt(static_cast<double>(std::max<size_t>(1, groups.size())));
+  for (double* offset : {&all.low_offset, &all.high_offset}) *offset *= *offset > 0 ? few : 1;
   return all;
 }
 
