@@ -16,6 +16,9 @@
 #include "portability/instr_time.h"
 #include "storage/latch.h"
 #include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"

@@ -42,6 +42,9 @@
 #define IS_CHANGED_18(setting, by_default) false
 #endif
 
+/* Parts of expressions that are looked at in all nodes together: some ten milliseconds. */
+#define MAX_PLAN_STEPS 100000
+
 /* A walk either counts (extract NULL) or describes. */
 typedef struct Visit
 {
@@ -163,6 +166,7 @@ allocate(int count, MemoryContext context)
 		return NULL;
 	memset(extract, 0, sizeof(*extract));
 	extract->capacity = count;
+	extract->steps_left = MAX_PLAN_STEPS;
 	extract->record.nodes = (PredictorNode *) ((char *) extract + MAXALIGN(sizeof(Extract)));
 	extract->states = (PlanState **) ((char *) extract->record.nodes + nodes);
 	return extract;

@@ -20,6 +20,7 @@ typedef struct Extract
 	PredictorRecord record;
 	PlanState **states;			/* node i's state; valid until ExecutorEnd */
 	int			capacity;
+	int			steps_left;		/* in expressions, for all nodes together */
 } Extract;
 
 /* The relation that EXPLAIN names for the node: range table index, or 0. */

@@ -19,6 +19,7 @@
 #include "nodes/execnodes.h"
 #include "utils/timestamp.h"
 #include "utils/tuplesort.h"
+#include "utils/tuplestore.h"
 
 #include "extension/compat.h"
 #include "extension/extract.h"
@@ -144,6 +145,24 @@ read_memoize(MemoizeState *memoize, PredictorNode *node)
 			add_memory(node, kilobytes(memoize->shared_info->sinstrument[i].mem_peak));
 }
 
+#if PG_VERSION_NUM >= 180000
+/* 18 measures what a tuplestore held at most. */
+static void
+read_tuplestore(Tuplestorestate *store, PredictorNode *node)
+{
+	char	   *type;
+	int64		bytes;
+
+	if (store == NULL)
+		return;
+	tuplestore_get_stats(store, &type, &bytes);
+	if (strcmp(type, "Disk") == 0)
+		add_disk(node, kilobytes(bytes));
+	else
+		add_memory(node, kilobytes(bytes));
+}
+#endif
+
 static void
 read_space(PlanState *state, PredictorNode *node)
 {
@@ -164,6 +183,21 @@ read_space(PlanState *state, PredictorNode *node)
 		case T_MemoizeState:
 			read_memoize((MemoizeState *) state, node);
 			break;
+#if PG_VERSION_NUM >= 180000
+		case T_MaterialState:
+			read_tuplestore(((MaterialState *) state)->tuplestorestate, node);
+			break;
+		case T_WindowAggState:
+			read_tuplestore(((WindowAggState *) state)->buffer, node);
+			break;
+		case T_TableFuncScanState:
+			read_tuplestore(((TableFuncScanState *) state)->tupstore, node);
+			break;
+		case T_CteScanState:
+			if (((CteScanState *) state)->leader != NULL)
+				read_tuplestore(((CteScanState *) state)->leader->cte_table, node);
+			break;
+#endif
 		default:
 			break;
 	}

@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "extension/compat.h"
 #include "extension/extract_constant.h"
 
 #define MAX_DOMAIN_DEPTH 32

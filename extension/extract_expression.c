@@ -59,7 +59,6 @@ open_call(ExpressionWalk *walk, const char *name)
 	mark(walk, PREDICTOR_TOKEN_OPEN);
 }
 
-/* A unary operator's or word's operands, or those of a binary one. */
 static void
 operator_name(ExpressionWalk *walk, Oid op)
 {
@@ -115,6 +114,12 @@ call_tokens(ExpressionWalk *walk, const char *name, List *arguments)
 
 /* ---- columns ---- */
 
+static Plan *
+first_of(List *plans)
+{
+	return plans != NIL ? linitial(plans) : NULL;
+}
+
 /* The targets that a column of `varno` means, and the plan whose they are. */
 static List *
 column_targets(Plan *plan, int varno, Plan **source)
@@ -123,9 +128,9 @@ column_targets(Plan *plan, int varno, Plan **source)
 	if (varno == OUTER_VAR)
 	{
 		if (IsA(plan, Append))
-			*source = linitial(((Append *) plan)->appendplans);
+			*source = first_of(((Append *) plan)->appendplans);
 		else if (IsA(plan, MergeAppend))
-			*source = linitial(((MergeAppend *) plan)->mergeplans);
+			*source = first_of(((MergeAppend *) plan)->mergeplans);
 		else
 			*source = outerPlan(plan);
 	}
@@ -869,10 +874,11 @@ any_tokens(ExpressionWalk *walk, Node *node)
 void
 expression_tokens(ExpressionWalk *walk, Node *node)
 {
-	while (node != NULL && walk->steps++ < MAX_STEPS)
+	while (node != NULL && walk->steps++ < MAX_STEPS && walk->extract->steps_left > 0)
 	{
 		Node	   *inside = wrapped(node);
 
+		walk->extract->steps_left--;
 		if (inside == NULL)
 		{
 			if (walk->depth >= MAX_DEPTH)
@@ -887,7 +893,7 @@ expression_tokens(ExpressionWalk *walk, Node *node)
 }
 
 void
-expression_begin(ExpressionWalk *walk, const Extract *extract, int node, QueryDesc *queryDesc,
+expression_begin(ExpressionWalk *walk, Extract *extract, int node, QueryDesc *queryDesc,
 				 const HashKey *key)
 {
 	predictor_predicate_init(&walk->hash, key->k0, key->k1);

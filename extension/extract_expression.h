@@ -24,7 +24,7 @@ typedef struct PlanAbove
 typedef struct ExpressionWalk
 {
 	PredictorPredicate hash;
-	const Extract *extract;		/* nodes and states of all plans above, and of this one */
+	Extract    *extract;		/* nodes and states of all plans above, and of this one */
 	int			node;			/* whose expressions are walked */
 	Plan	   *plan;			/* whose output and children columns mean */
 	PlanAbove  *above;			/* between `plan` and the plan of `node` */
@@ -34,7 +34,7 @@ typedef struct ExpressionWalk
 	int			steps;			/* taken so far for this node */
 } ExpressionWalk;
 
-extern void expression_begin(ExpressionWalk *walk, const Extract *extract, int node,
+extern void expression_begin(ExpressionWalk *walk, Extract *extract, int node,
 							 QueryDesc *queryDesc, const HashKey *key);
 
 /* Reports the tokens of one expression, or of a list with commas. Never raises for its depth. */

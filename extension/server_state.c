@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "executor/instrument.h"
+#include "portability/instr_time.h"
 #include "storage/proc.h"
 #include "utils/wait_event.h"
 
@@ -16,11 +17,14 @@
 
 #define WINDOW_BLOCKS 2000
 
+/* Looking at thousands of processes takes longer than predicting a plan. */
+#define COUNT_AGAIN_MS 100
+
 /* With a hundred thousand connections the answer is not worth a walk over all of them. */
 #define MAX_PROCESSES 4096
 
-int
-count_active_backends(void)
+static int
+count_now(void)
 {
 	int			active = 0;
 	int			count = Min((int) ProcGlobal->allProcCount, MAX_PROCESSES);
@@ -37,6 +41,25 @@ count_active_backends(void)
 			active++;
 	}
 	return Min(active, PG_UINT16_MAX);
+}
+
+int
+count_active_backends(void)
+{
+	static instr_time counted_at;
+	static int	active = 0;
+	instr_time	now;
+	instr_time	since;
+
+	INSTR_TIME_SET_CURRENT(now);
+	since = now;
+	INSTR_TIME_SUBTRACT(since, counted_at);
+	if (active == 0 || INSTR_TIME_GET_MILLISEC(since) >= COUNT_AGAIN_MS)
+	{
+		active = count_now();
+		counted_at = now;
+	}
+	return active;
 }
 
 float

@@ -7,8 +7,8 @@
 #include "postgres.h"
 
 /*
- * Processes that do something now: that have a transaction and do not wait for their client. Reads
- * without a lock, so a process that starts or ends meanwhile may be counted or not.
+ * Processes of all databases that do something, and do not wait for their client, now or a tenth of
+ * a second ago. Reads without a lock, so one that starts or ends meanwhile may be counted or not.
  */
 extern int	count_active_backends(void);
 

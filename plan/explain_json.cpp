@@ -55,7 +55,7 @@ class Reader {
     const Json* plan = object_of(top, "Plan");
     if (plan == nullptr) return ExplainStatus::kNoPlan;
     read_node(*plan, -1, 0);
-    read_statement(top);
+    if (!out_.record.nodes.empty()) read_statement(top);
     if (status_ == ExplainStatus::kOk && bad_number_) status_ = ExplainStatus::kBadNumber;
     if (status_ != ExplainStatus::kOk) return status_;
     mark_partial();
@@ -92,6 +92,10 @@ class Reader {
     PredictorStatement& s = out_.record.statement;
     predictor_clear_statement(&s);
     s.total_time = amount_of(top, "Execution Time", bad_number_);
+    // auto_explain's log has the time beside the plan; the plan's own is nearly the same.
+    const PredictorNode& root = out_.record.nodes.front();
+    if (std::isnan(s.total_time) && (root.flags & PREDICTOR_NODE_HAS_TIME) != 0)
+      s.total_time = root.actual_total * root.actual_loops;
     s.planning_time = amount_of(top, "Planning Time", bad_number_);
     s.key_id = key_.id;
     if (auto id = top.find("Query Identifier"); id != top.end() && id->is_number_integer())

@@ -33,8 +33,9 @@ struct HashingKey {
 };
 
 struct ExplainedPlan {
-  OwnedRecord record;     // signed; total_time is "Execution Time", NaN if there is none
-  std::string group;      // "Group" of a trace file
+  OwnedRecord
+      record;         // signed; total_time is "Execution Time", else the root's, NaN without either
+  std::string group;  // "Group" of a trace file
   std::string database;   // "Database" of a trace file
   int unknown_nodes = 0;  // nodes whose "Node Type" is not in our vocabulary
 };

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <set>
+
 #include "plan/operators.h"
 #include "plan/plan_record.h"
 #include "plan/signature.h"
@@ -91,6 +94,152 @@ TEST(ExplainJson, the_same_plan_without_analyze_has_the_same_signatures) {
   EXPECT_EQ(a.record.statement.signature, b.record.statement.signature);
   EXPECT_EQ(a.record.statement.constants, b.record.statement.constants);
   EXPECT_EQ(b.record.statement.instrumentation, PREDICTOR_INSTRUMENT_NONE);
+}
+
+TEST(ExplainJson, reads_memory_batches_buffers_and_rows_removed) {
+  ExplainedPlan plan = read(R"json({"Plan": {
+    "Node Type": "Hash Join", "Join Type": "Inner", "Actual Rows": 5, "Actual Loops": 2,
+    "Actual Startup Time": 1, "Actual Total Time": 2, "Rows Removed by Join Filter": 3,
+    "Rows Removed by Filter": 4, "Shared Hit Blocks": 10, "Local Hit Blocks": 1,
+    "Shared Read Blocks": 7, "Local Read Blocks": 0, "Temp Read Blocks": 2,
+    "Temp Written Blocks": 3,
+    "Plans": [
+      {"Node Type": "Sort", "Parent Relationship": "Outer", "Sort Key": ["t.a DESC"],
+       "Actual Rows": 1, "Actual Loops": 1, "Sort Method": "external merge",
+       "Sort Space Used": 800, "Sort Space Type": "Disk"},
+      {"Node Type": "Hash", "Parent Relationship": "Inner", "Actual Rows": 1, "Actual Loops": 1,
+       "Hash Buckets": 1024, "Hash Batches": 8, "Original Hash Batches": 4,
+       "Peak Memory Usage": 77}]},
+    "Execution Time": 1})json");
+  const auto& nodes = plan.record.nodes;
+  EXPECT_EQ(nodes[0].actual_removed, 7);
+  EXPECT_EQ(nodes[0].actual_hit, 11);
+  EXPECT_EQ(nodes[0].actual_read, 7);
+  EXPECT_EQ(nodes[0].actual_temp, 5);
+  EXPECT_EQ(nodes[0].actual_wall, 4);
+  EXPECT_TRUE(nodes[0].flags & PREDICTOR_NODE_HAS_BUFFERS);
+  EXPECT_EQ(nodes[1].actual_disk, 800);
+  EXPECT_FALSE(nodes[1].flags & PREDICTOR_NODE_HAS_MEMORY);
+  EXPECT_EQ(nodes[2].planned_batches, 4);
+  EXPECT_EQ(nodes[2].actual_batches, 8);
+  EXPECT_EQ(nodes[2].actual_memory, 77);
+}
+
+TEST(ExplainJson, wall_time_is_the_longest_participant_s) {
+  ExplainedPlan plan = read(R"json({"Plan": {
+    "Node Type": "Gather", "Workers Planned": 2, "Workers Launched": 2, "Single Copy": false,
+    "Actual Rows": 3, "Actual Loops": 1, "Actual Startup Time": 0, "Actual Total Time": 9,
+    "Plans": [
+      {"Node Type": "Sort", "Parent Relationship": "Outer", "Parallel Aware": true,
+       "Actual Rows": 1, "Actual Loops": 3, "Actual Startup Time": 0, "Actual Total Time": 5,
+       "Sort Space Used": 30, "Sort Space Type": "Memory",
+       "Workers": [
+         {"Worker Number": 0, "Actual Total Time": 8, "Actual Loops": 1,
+          "Sort Space Used": 40, "Sort Space Type": "Memory"},
+         {"Worker Number": 1, "Actual Total Time": 4, "Actual Loops": 1}]}]},
+    "Execution Time": 10})json");
+  const auto& nodes = plan.record.nodes;
+  EXPECT_EQ(nodes[0].workers_launched, 2);
+  EXPECT_EQ(nodes[0].actual_wall, 9);
+  EXPECT_EQ(nodes[1].actual_wall, 8);  // the leader had 3 of the 15
+  EXPECT_EQ(nodes[1].actual_memory, 40);
+}
+
+TEST(ExplainJson, knows_the_words_of_other_versions) {
+  // 12: no "Async Capable", no memory of a HashAggregate. 18: fractions of rows, "Disabled",
+  // "Index Searches", "Storage"; subplans as 17 prints them.
+  ExplainedPlan old = read(R"json([{"Plan": {
+    "Node Type": "Seq Scan", "Parallel Aware": false, "Relation Name": "t", "Schema": "s",
+    "Alias": "t", "Actual Rows": 1, "Actual Loops": 3, "Filter": "((hashed SubPlan 1) OR (t.a = $0))",
+    "Plans": [
+      {"Node Type": "Materialize", "Parent Relationship": "InitPlan", "Subplan Name": "InitPlan 2 (returns $0)",
+       "Actual Rows": 1, "Actual Loops": 1},
+      {"Node Type": "Result", "Parent Relationship": "SubPlan", "Subplan Name": "SubPlan 1",
+       "Actual Rows": 1, "Actual Loops": 1}]},
+    "Planning Time": 0.1, "Triggers": [], "Execution Time": 1}])json");
+  ExplainedPlan recent = read(R"json([{"Plan": {
+    "Node Type": "Seq Scan", "Parallel Aware": false, "Async Capable": false, "Relation Name": "t",
+    "Schema": "s", "Alias": "t", "Actual Rows": 1.33, "Actual Loops": 3, "Disabled": false,
+    "Filter": "((ANY (t.b = (hashed SubPlan 1).col1)) OR (t.a = (InitPlan 2).col1))",
+    "Plans": [
+      {"Node Type": "Materialize", "Parent Relationship": "InitPlan", "Subplan Name": "InitPlan 2",
+       "Actual Rows": 1.00, "Actual Loops": 1, "Storage": "Memory", "Maximum Storage": 17},
+      {"Node Type": "Result", "Parent Relationship": "SubPlan", "Subplan Name": "SubPlan 1",
+       "Actual Rows": 1.00, "Actual Loops": 1}]},
+    "Planning": {"Shared Hit Blocks": 3}, "Planning Time": 0.1, "Triggers": [],
+    "Execution Time": 1}])json");
+  EXPECT_EQ(old.record.statement.signature, recent.record.statement.signature);
+  EXPECT_EQ(old.record.statement.constants, recent.record.statement.constants);
+  EXPECT_EQ(recent.record.nodes[0].actual_rows, 1.33);
+  EXPECT_EQ(recent.record.nodes[1].actual_memory, 17);
+}
+
+TEST(ExplainJson, reads_settings_jit_and_triggers) {
+  ExplainedPlan plan = read(R"json({"Plan": {"Node Type": "Result"}, "Execution Time": 1,
+    "Settings": {"enable_seqscan": "off", "enable_partitionwise_join": "on", "jit": "off",
+                 "effective_cache_size": "8GB", "random_page_cost": "1.1",
+                 "max_parallel_workers_per_gather": "4", "hash_mem_multiplier": "3"},
+    "JIT": {"Functions": 3, "Options": {"Inlining": true, "Optimization": false,
+            "Expressions": true, "Deforming": true}, "Timing": {"Total": 12.5}},
+    "Triggers": [{"Trigger Name": "a", "Time": 1.5, "Calls": 3},
+                 {"Trigger Name": "b", "Time": 2.0, "Calls": 1}],
+    "Query Identifier": -77})json");
+  const PredictorStatement& s = plan.record.statement;
+  EXPECT_EQ(s.switches, 1u << 0 | 1u << 14 | 1u << 31);
+  EXPECT_EQ(s.effective_cache, 8192);
+  EXPECT_FLOAT_EQ(s.random_page_cost, 1.1f);
+  EXPECT_EQ(s.parallel_workers, 4);
+  EXPECT_EQ(s.hash_mem_multiplier, 3);
+  EXPECT_EQ(s.jit_time, 12.5);
+  EXPECT_EQ(s.trigger_time, 3.5);
+  EXPECT_EQ(static_cast<int64_t>(s.query_id), -77);
+  EXPECT_EQ(s.flags & PREDICTOR_STATEMENT_JIT_INLINE, PREDICTOR_STATEMENT_JIT_INLINE);
+  EXPECT_EQ(s.flags & PREDICTOR_STATEMENT_JIT_OPTIMIZE, 0);
+}
+
+TEST(ExplainJson, keys_and_samples_are_part_of_the_shape) {
+  auto signature = [](const std::string& property) {
+    return read(R"({"Plan": {"Node Type": "Sort", )" + property + "}}").record.statement.signature;
+  };
+  std::set<uint64_t> signatures = {
+      signature(R"("Sort Key": ["a", "b"])"),
+      signature(R"("Sort Key": ["b", "a"])"),
+      signature(R"("Group Key": ["a", "b"])"),
+      signature(R"("Grouping Sets": [{"Group Keys": [["a", "b"], []]}])"),
+      signature(R"("Grouping Sets": [{"Group Keys": [["a"], ["b"]]}])"),
+      signature(R"("Sampling Method": "system", "Sampling Parameters": ["'10'::real"])"),
+      signature(R"j("Function Call": "generate_series(1, 5)")j"),
+      signature(R"("Custom Plan Provider": "mine")")};
+  EXPECT_EQ(signatures.size(), 8u);
+  EXPECT_EQ(signature(R"("Sort Key": ["t.a DESC", "b NULLS FIRST"])"),
+            signature(R"("Sort Key": ["a", "b"])"));
+}
+
+TEST(ExplainJson, a_limit_that_was_reached_marks_what_it_stopped) {
+  auto text = [](int rows) {
+    return R"({"Plan": {"Node Type": "Limit", "Plan Rows": 10, "Actual Loops": 1, "Actual Rows": )" +
+           std::to_string(rows) + R"(, "Plans": [{"Node Type": "Seq Scan", "Plan Rows": 1000,
+           "Parent Relationship": "Outer", "Actual Loops": 1, "Actual Rows": )" +
+           std::to_string(rows) + R"(}]}, "Execution Time": 1})";
+  };
+  EXPECT_TRUE(read(text(10)).record.nodes[1].flags & PREDICTOR_NODE_PARTIAL);
+  EXPECT_FALSE(read(text(9)).record.nodes[1].flags & PREDICTOR_NODE_PARTIAL);
+}
+
+TEST(ExplainJson, constants_are_hashed_under_the_key_that_is_given) {
+  const char* text = R"j({"Plan": {"Node Type": "Seq Scan", "Filter": "(a = 5)"}})j";
+  ExplainedPlan secret;
+  ASSERT_EQ(read_explain_json(text, secret, {{1, 2}, 3}), ExplainStatus::kOk);
+  EXPECT_EQ(secret.record.statement.key_id, 3u);
+  EXPECT_EQ(secret.record.statement.signature, read(text).record.statement.signature);
+  EXPECT_NE(secret.record.nodes[0].constants, read(text).record.nodes[0].constants);
+}
+
+TEST(ExplainJson, auto_explain_prints_no_execution_time) {
+  ExplainedPlan plan = read(R"({"Query Text": "SELECT 1", "Plan": {"Node Type": "Result",
+    "Actual Startup Time": 0.5, "Actual Total Time": 1.5, "Actual Rows": 1, "Actual Loops": 1}})");
+  EXPECT_EQ(plan.record.statement.total_time, 1.5);
+  EXPECT_TRUE(std::isnan(read(R"({"Plan": {"Node Type": "Result"}})").record.statement.total_time));
 }
 
 TEST(ExplainJson, timed_out_statements_are_marked) {

@@ -150,6 +150,7 @@ TEST(PredicateText, functions_that_sql_writes_with_words_are_functions) {
 TEST(PredicateText, subplans_of_all_versions_are_alike) {
   expect_equal("(hashed SubPlan 1)", "(ANY (t.a = (hashed SubPlan 1).col1))");
   expect_equal("(SubPlan 2)", "EXISTS(SubPlan 1)");
+  expect_equal("(hashed SubPlan 2)", "EXISTS(hashed SubPlan 1)");
   expect_equal("(a > (SubPlan 1))", "(a > (SubPlan 3).col1)");
 }
 

@@ -291,19 +291,14 @@ class Parser {
     } else if (token.calls) {
       read_call(items, token.text, depth);
       Item& made = items.back();
-      if (is_one_of(made.text, {"EXISTS", "ARRAY"}) && find_subplan_words(made.parts))
-        made = Item{Kind::kSubplan};
+      if (is_one_of(made.text, {"EXISTS", "ARRAY"}) && rewrite_subplan(made.parts))
+        made = Item(made.parts.front());
       else if (is_one_of(made.text.substr(0, made.text.find('_')),
                          {"CURRENT", "LOCALTIME", "LOCALTIMESTAMP"}))
         made = {Kind::kKeyword, made.text};
     } else {
       items.push_back({Kind::kKeyword, token.text});
     }
-  }
-
-  // "SubPlan 1" without parentheses of its own
-  static bool find_subplan_words(const Items& items) {
-    return (items.size() == 2 && items[0].is_keyword("SubPlan")) || find_subplan(items) != nullptr;
   }
 
   void read_string(Items& items, const std::string& text) {

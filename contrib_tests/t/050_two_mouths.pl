@@ -80,6 +80,8 @@ my %tolerance = (
 	actual_loops => 0, actual_memory => 0, actual_removed => 1.01, actual_rechecked => 0.51,
 	actual_hit => 0, actual_read => 0, actual_temp => 0, actual_disk => 0, actual_batches => 0,
 	workers_launched => 0);
+# Of actual_flags: never executed, and what was measured. Which nodes are partial the backend knows better.
+my $measured = 0x0100 | 0x0200 | 0x0400 | 0x0800 | 0x2000;
 
 sub stored_after
 {
@@ -91,7 +93,9 @@ SET predictor.capture = off;
 SELECT predictor.flush();
 SELECT jsonb_build_object('id', id, 'signature', signature::text, 'constants', constants::text,
 	'nodes', cardinality(p.operator), 'query_id', e.query_id::text, 'work_mem', e.work_mem,
-	'switches', e.switches, $arrays)
+	'switches', e.switches, 'random_page_cost', random_page_cost, 'effective_cache', effective_cache,
+	'parallel_workers', parallel_workers, 'jit_time', jit_time, 'trigger_time', trigger_time,
+	'actual_flags', actual_flags, 'actual_wall', actual_wall, $arrays)
 	FROM predictor.execution e JOIN predictor.plan p USING (signature) WHERE id > $id ORDER BY id;
 EOS
 	my ($flushed, @rows) = split /\n/, $rows;
@@ -154,6 +158,14 @@ sub number_differences
 			  if $a eq 'NaN' || $b eq 'NaN' || abs($a - $b) > $tolerance{$field};
 		}
 	}
+	for (my $i = 0; $i < $captured->{nodes}; $i++)
+	{
+		my ($a, $b) = map { $_->{actual_flags}[$i] & $measured } $captured, $imported;
+		push @found, "node $i, flags: $a captured, $b imported" if $a != $b;
+		($a, $b) = map { $_->{actual_wall}[$i] } $captured, $imported;
+		push @found, "node $i, wall-clock time: $a captured, $b imported"
+		  if $a ne 'NaN' && abs($a - $b) > 0.01 + 0.001 * $captured->{actual_loops}[$i] + $a / 1e4;
+	}
 	return @found;
 }
 
@@ -204,8 +216,13 @@ for (my $i = 0; $i < @statements; $i++)
 	}
 	next if $ours->{signature} ne $theirs->{signature};
 	is_deeply([ number_differences($ours, $theirs) ], [], "numbers: $name");
-	is_deeply([ @$theirs{qw(query_id work_mem switches)} ],
-		[ @$ours{qw(query_id work_mem switches)} ], "statement: $name");
+	my @facts = qw(query_id work_mem switches random_page_cost effective_cache parallel_workers);
+	is_deeply([ @$theirs{@facts} ], [ @$ours{@facts} ], "statement: $name");
+	foreach my $time (qw(jit_time trigger_time))
+	{
+		my ($a, $b) = map { $_->{$time} eq 'NaN' ? 0 : $_->{$time} } $ours, $theirs;
+		cmp_ok(abs($a - $b), '<', 0.01, "$time: $name");
+	}
 }
 
 # --- the vocabulary ---
