@@ -102,6 +102,14 @@ TEST(PredicateText, names_casts_and_redundant_parentheses_are_brought_into_one_f
   expect_equal("((a + 1)::numeric(10,2) > 1)", "((a + 1) > 1)");
   expect_equal("((count(*)) > 5)", "(count(*) > 5)");
   expect_equal("((PARTIAL sum(t.a)) > 5)", "(sum(a) > 5)");
+  expect_equal(
+      "(((CASE WHEN (a > 1) THEN b ELSE (CASE c WHEN 1 THEN d END)::text END)::text) = 'x'::text)",
+      "(CASE WHEN (a > 1) THEN b ELSE CASE c WHEN 1 THEN d END END = 'x'::text)");
+  expect_equal("((count(*) FILTER (WHERE (a > 1))) > 5)", "(count(*) FILTER (WHERE (a > 1)) > 5)");
+  expect_equal("((f(0.5) WITHIN GROUP (ORDER BY a)) > 5)",
+               "(f(0.5) WITHIN GROUP (ORDER BY a) > 5)");
+  expect_equal("(((t.x).f) = 1)", "((x).f = 1)");
+  expect_equal("((t.x[1]) = 1)", "(x[1] = 1)");
   expect_equal("(pg_catalog.lower(a) = '1'::text)", "(lower(a) = '1'::text)");
   expect_equal("(a OPERATOR(my.=) 42)", "(a = 42)");
   expect_equal("((a COLLATE \"C\") < 'b'::text)", "(a < 'b'::text)");

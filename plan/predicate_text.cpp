@@ -21,6 +21,7 @@ enum class Kind {
   kValue,  // with its content, or without if that is not known
   kList,   // of `length` values
   kGroup,
+  kSequence,  // several items that need no parentheses to be one operand
   kCall,
   kSubscript,
   kSubplan,
@@ -30,7 +31,7 @@ struct Item {
   Kind kind;
   std::string text{};             // a name
   std::vector<Value> contents{};  // of a value or a list
-  std::vector<Item> parts{};      // of a group, a subscript, a call's arguments; commas included
+  std::vector<Item> parts{};      // of a group and its like, a call's arguments; commas included
   size_t length = 0;              // of a list
   bool is_hashed = false;         // a subplan
 
@@ -72,6 +73,26 @@ void drop_decoration(Items& items) {
     } else {
       i++;
     }
+  }
+}
+
+// Makes the items from `first` on, up to `last`, one operand.
+void join(Items& items, size_t first, size_t last) {
+  auto begin = items.begin() + static_cast<ptrdiff_t>(first);
+  auto end = items.begin() + static_cast<ptrdiff_t>(last);
+  Item joined{Kind::kSequence};
+  joined.parts.assign(begin, end);
+  items.erase(begin + 1, end);
+  items[first] = std::move(joined);
+}
+
+// "count(*) FILTER (WHERE a)" and "f(a) WITHIN GROUP (ORDER BY b)" are one operand each.
+void join_aggregates(Items& items) {
+  for (size_t i = 1; i < items.size(); i++) {
+    const size_t words = items[i].is_keyword("FILTER") ? 1 : items[i].is_keyword("WITHIN") ? 2 : 0;
+    if (words == 0 || i + words >= items.size()) continue;
+    join(items, i - 1, i + words + 1);
+    i--;
   }
 }
 
@@ -203,6 +224,7 @@ class Parser {
            token_.kind != Lexeme::kCloseBracket)
       if (!take_cast(ignored)) read_item(items, depth);
     drop_decoration(items);
+    join_aggregates(items);
     return items;
   }
 
@@ -223,6 +245,7 @@ class Parser {
       case Lexeme::kOpenBracket:
         items.push_back({Kind::kSubscript});
         items.back().parts = bracketed(depth, Lexeme::kCloseBracket);
+        if (items.size() > 1) join(items, items.size() - 2, items.size());
         break;
       case Lexeme::kName:
         read_name(items, token, depth);
@@ -288,6 +311,8 @@ class Parser {
     } else if (token.text == "ARRAY" && token_.kind == Lexeme::kOpenBracket) {
       take();
       items.push_back(make_array(bracketed(depth, Lexeme::kCloseBracket)));
+    } else if (token.text == "CASE" && depth < kMaxDepth) {
+      read_case(items, depth);
     } else if (token.calls) {
       read_call(items, token.text, depth);
       Item& made = items.back();
@@ -319,6 +344,26 @@ class Parser {
     LexicalToken name = take();
     if (items.empty() || (items.back().kind != Kind::kValue && items.back().kind != Kind::kSubplan))
       items.push_back({Kind::kField, name.text});
+    if (items.size() > 1 && items.back().kind == Kind::kField)
+      join(items, items.size() - 2, items.size());
+  }
+
+  // "CASE ... END" is one operand; nested ones are read by themselves.
+  void read_case(Items& items, int depth) {
+    Item whole{Kind::kSequence};
+    whole.parts.push_back({Kind::kKeyword, "CASE"});
+    TypeText ignored;
+    while (token_.kind != Lexeme::kEnd && token_.kind != Lexeme::kClose &&
+           token_.kind != Lexeme::kCloseBracket &&
+           !(token_.kind == Lexeme::kKeyword && token_.text == "END"))
+      if (!take_cast(ignored)) read_item(whole.parts, depth + 1);
+    if (token_.kind == Lexeme::kKeyword) {
+      take();
+      whole.parts.push_back({Kind::kKeyword, "END"});
+    }
+    drop_decoration(whole.parts);
+    join_aggregates(whole.parts);
+    items.push_back(std::move(whole));
   }
 
   Lexer lexer_;
@@ -356,6 +401,9 @@ void emit(const Items& items, PredicateHasher& hasher) {
         break;
       case Kind::kGroup:
         bracketed(PREDICTOR_TOKEN_OPEN, item.parts);
+        break;
+      case Kind::kSequence:
+        emit(item.parts, hasher);
         break;
       case Kind::kCall:
         hasher.token(PREDICTOR_TOKEN_FUNCTION, item.text);

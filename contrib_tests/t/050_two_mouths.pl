@@ -39,6 +39,19 @@ $node->safe_psql('postgres', slurp_file("$here/schema.sql"));
 $node->safe_psql('postgres',
 	"CREATE FOREIGN TABLE file_lines (line text) SERVER files OPTIONS (filename '$lines')");
 
+# Foreign tables that are this server's own, read by another connection.
+my ($host, $port) = ($node->host, $node->port);
+$node->safe_psql('postgres', <<"EOS");
+CREATE SERVER myself FOREIGN DATA WRAPPER postgres_fdw
+	OPTIONS (host '$host', port '$port', dbname 'postgres', async_capable 'true',
+		options '-c predictor.capture=off');
+CREATE USER MAPPING FOR CURRENT_USER SERVER myself;
+CREATE FOREIGN TABLE remote_item (id int, kind int, name text, ok bool)
+	SERVER myself OPTIONS (table_name 'item');
+CREATE FOREIGN TABLE remote_sale (id int, item int, amount int) SERVER myself OPTIONS (table_name 'sale');
+ANALYZE remote_item, remote_sale;
+EOS
+
 # --- the statements ---
 
 my %shorthand = (parallel => 'max_parallel_workers_per_gather = 2, parallel_setup_cost = 0, '
@@ -59,7 +72,7 @@ cmp_ok(scalar(@statements), '>=', 200, 'there are at least 200 statements');
 # Runs all in one session, whose captures so are stored in their order; returns EXPLAIN's texts.
 sub explain_all
 {
-	my $script = "SET predictor.capture = off;\n";
+	my $script = "SET predictor.capture = off;\n" . slurp_file("$here/prepared.sql");
 	foreach my $statement (@statements)
 	{
 		$script .= "\\echo <<<>>>\nBEGIN;\n";

@@ -10,7 +10,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # bits of actual_flags, and of an execution's flags
-my ($never_executed, $partial, $statement_partial) = (0x0100, 0x1000, 0x0002);
+my ($never_executed, $partial) = (0x0100, 0x1000);
+my ($timed_out, $statement_partial) = (0x0001, 0x0002);
 
 my $node = PostgreSQL::Test::Cluster->new('records');
 $node->init;
@@ -145,6 +146,18 @@ SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_hashagg = off;
 SELECT count(*) FROM item i WHERE i.id < 5 AND EXISTS (SELECT 1 FROM sale s WHERE s.item % 7 = i.kind % 7);
 EOS
 ok(is_partial($semi, 'Seq Scan'), 'the inner side of a semijoin stops at the first match');
+
+my ($cancelled) = captured(<<'EOS');
+SET statement_timeout = '300ms';
+\set ON_ERROR_STOP 0
+-- on
+SELECT count(*) FROM item a, item b WHERE a.name < b.name;
+-- off
+\set ON_ERROR_STOP 1
+RESET statement_timeout;
+EOS
+ok($cancelled->{flags} & $timed_out, 'a statement that was cancelled is recorded');
+is(scalar(grep { !($_ & $partial) } @{ $cancelled->{execution}{actual_flags} }), 0, 'and all of its nodes are partial');
 
 # --- what is known before ---
 

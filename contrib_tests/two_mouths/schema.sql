@@ -55,3 +55,4 @@ CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 CREATE STATISTICS item_kinds (dependencies) ON kind, small FROM item;
 ALTER TABLE item RENAME COLUMN label TO title;
 VACUUM ANALYZE;
+CREATE EXTENSION postgres_fdw;

@@ -275,3 +275,59 @@ SELECT * FROM item WHERE substring(raw from 1 for 2) = '\x0000'
 SELECT * FROM item WHERE both_of = ROW(3, 'b3')::pair -- differs in constants: composite types
 SELECT * FROM item WHERE normalize(name, NFC) = 'item 3' -- differs in shape: NORMALIZE's form is a word there
 SELECT * FROM item WHERE substring(name similar 'item #"%#"' escape '#') = '3'
+EXECUTE by_kind (3, 'x')
+set plan_cache_mode = force_generic_plan; EXECUTE by_kind (3, 'x') -- differs in constants: the text of a generic plan has $1
+set plan_cache_mode = force_generic_plan; EXECUTE by_list (3, 4) -- differs in constants: the text of a generic plan has $1
+set plan_cache_mode = force_generic_plan; EXECUTE by_day ('2020-05-05') -- differs in constants: the text of a generic plan has $1
+SELECT * FROM remote_item WHERE kind = 3 AND lower(name) LIKE 'item%'
+SELECT kind, count(*) FROM remote_item GROUP BY kind HAVING count(*) > 5
+SELECT * FROM remote_item r JOIN item i ON i.id = r.id WHERE i.kind = 4
+SELECT * FROM (SELECT id FROM remote_item WHERE ok UNION ALL SELECT id FROM remote_sale WHERE amount = 3) u ORDER BY id LIMIT 5
+UPDATE remote_item SET kind = kind + 1 WHERE id < 10
+UPDATE remote_item SET kind = s.amount FROM sale s WHERE s.item = remote_item.id AND s.day = '2020-03-03'
+DELETE FROM remote_sale WHERE amount = 100
+INSERT INTO remote_sale (id, item) VALUES (1000001, 5)
+SELECT * FROM item WHERE made = ANY ('{2020-01-02,2020-01-03}'::date[]) AND feeling = ANY ('{sad,ok}'::mood[])
+SELECT * FROM item WHERE uid = ANY (ARRAY['45c48cce-2e2d-7fbd-ea1a-fc51c7c6ad26'::uuid, NULL])
+SELECT * FROM item WHERE price = ANY ('{1.5,NaN,-Infinity,2e10}')
+SELECT * FROM item WHERE ok = ANY ('{t,f,NULL}') AND code = ANY ('{c1,"c2   "}'::char(6)[])
+SELECT * FROM item WHERE ROW(kind, small, name) > ROW(3, 4, 'x') AND kind = 7
+SELECT * FROM item WHERE (kind, price) > (40, 1.0) ORDER BY kind, price LIMIT 4
+SELECT * FROM item i WHERE (SELECT count(*) FROM sale s WHERE s.item = i.id + i.kind) > 2 AND i.kind = 5
+SELECT * FROM item i WHERE i.price > (SELECT max(s.amount + i.small) FROM sale s WHERE s.item = i.id AND EXISTS (SELECT 1 FROM tree t WHERE t.id = s.amount AND t.parent < i.kind)) AND i.kind = 5
+SELECT i.id, l.m FROM item i LEFT JOIN LATERAL (SELECT max(amount) AS m, count(*) AS c FROM sale s WHERE s.item = i.id AND s.amount > i.kind) l ON true WHERE l.c > 1 AND i.kind < 4
+SELECT * FROM (SELECT kind, small, sum(price) AS p, lag(sum(price)) OVER (ORDER BY kind) AS before FROM item GROUP BY kind, small) w WHERE before < p
+SELECT * FROM (SELECT DISTINCT kind, lower(name) AS l FROM item) d WHERE l LIKE '%9' AND kind % 2 = 1
+SELECT a.kind + b.kind FROM (SELECT kind, max(price) AS m FROM item GROUP BY kind) a JOIN (SELECT kind, min(price) AS m FROM item GROUP BY kind) b ON a.m > b.m + 100 AND a.kind = b.kind
+SELECT * FROM (SELECT id, kind * 2 AS double, CASE WHEN ok THEN name ELSE title END AS label FROM item) s JOIN sale ON sale.item = s.double WHERE label > 'item 3'
+SELECT string_agg(DISTINCT name, ', ' ORDER BY name) FILTER (WHERE kind > 3) FROM item GROUP BY ok HAVING bool_or(kind = 3) AND (array_agg(id ORDER BY id))[1] < 100
+SELECT * FROM item WHERE id IN (SELECT item FROM sale WHERE amount > 3 ORDER BY day LIMIT 100)
+SELECT * FROM item WHERE kind NOT IN (SELECT amount FROM sale WHERE amount IS NOT NULL) AND kind NOT IN (3, 4, 5)
+SELECT * FROM item WHERE (id, kind) NOT IN (SELECT item, amount FROM sale)
+SELECT * FROM item WHERE id = ANY (SELECT item FROM sale WHERE amount = 3) AND name LIKE ANY ('{item%,%7}')
+SELECT * FROM item WHERE name = ANY (SELECT note FROM sale) OR name = ALL (SELECT note FROM sale)
+SELECT * FROM item WHERE array(SELECT amount FROM sale s WHERE s.item = item.id) @> '{3}'
+WITH a AS MATERIALIZED (SELECT id, kind FROM item WHERE kind < 9), b AS MATERIALIZED (SELECT * FROM a WHERE id > 5) SELECT * FROM a JOIN b USING (id) WHERE b.kind > a.kind - 1
+SELECT count(*) FILTER (WHERE ok), kind FROM item WHERE id % 2 = 0 GROUP BY kind HAVING count(*) FILTER (WHERE ok) > 10 ORDER BY 1 DESC, 2 LIMIT 3
+SELECT * FROM measure m LEFT JOIN measure n ON n.day = m.day + 1 AND n.sensor = m.sensor WHERE m.day IN ('2020-02-02', '2020-08-08') AND n.value IS NULL
+SELECT * FROM generate_series(1, 5) g (i) LEFT JOIN measure m ON m.day = date '2020-01-01' + g.i * 40
+SELECT t.* FROM tree t WHERE t.parent = (SELECT u.id FROM tree u WHERE u.title = 'node ' || t.parent LIMIT 1)
+SELECT * FROM item WHERE abs(kind - 5) < 2 AND round(price::numeric, 1) BETWEEN 1.5 AND 99.5
+SELECT * FROM item WHERE to_char(made, 'YYYY-MM') = '2020-06' AND made - date '2020-01-01' > 100
+SELECT * FROM item WHERE date_part('dow', made) IN (0, 6) AND age(changed, timestamp '2020-01-01') < interval '3 mons'
+SELECT * FROM item WHERE CASE WHEN kind IN (1, 2, 3) THEN price > 10 ELSE price < 3 OR price IS NULL END
+SELECT * FROM item WHERE coalesce(nullif(title, 'label 3'), name) = greatest('a', name) AND NOT (kind = ANY (nums))
+SELECT * FROM item WHERE kind = 5 AND (price > 3 OR (small < 50 AND (ok OR name LIKE '%1')))
+SELECT * FROM item WHERE ((kind) = (5)) AND ((price)) > ((3)) AND (+kind) > -(-3)
+SELECT * FROM item WHERE kind BETWEEN SYMMETRIC 9 AND 3 AND kind NOT BETWEEN 5 AND 6
+SELECT * FROM item WHERE "Odd Name" IN (SELECT "Odd Name" AS "select" FROM item WHERE kind = 3) AND title SIMILAR TO 'label (1|2)'
+SELECT * FROM item WHERE encode(raw, 'hex') = '00000001' AND raw < '\xff' AND length(raw) = 4
+SELECT * FROM item TABLESAMPLE SYSTEM (20) WHERE EXISTS (SELECT FROM sale WHERE sale.item = item.id)
+SELECT * FROM ROWS FROM (rows_of(3), json_each('{"a": 1}'), regexp_split_to_table('a b c', ' ')) AS r
+SELECT (rows_of(id)).* FROM item WHERE id < 4
+SELECT * FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation WHERE l.granted AND l.mode LIKE '%Share%'
+set parallel; SELECT * FROM (SELECT kind, count(*) AS c FROM item GROUP BY kind) s WHERE c > 10 ORDER BY c
+set parallel; SELECT DISTINCT amount FROM sale WHERE note > 'note 5' ORDER BY amount
+set parallel, enable_hashagg = off; SELECT kind, small, avg(price) FROM item GROUP BY kind, small ORDER BY kind, small LIMIT 10
+set parallel, enable_parallel_append = off; SELECT sensor, max(value) FROM measure GROUP BY sensor HAVING max(value) < 1e9
+set parallel, enable_nestloop = off, enable_mergejoin = off; SELECT count(*) FROM item i JOIN sale s ON s.item = i.id AND s.note <> i.name LEFT JOIN tree t ON t.id = s.amount WHERE t.title IS NULL OR i.ok
