@@ -138,6 +138,7 @@ SET predictor.enabled = off;
 SELECT predictor.flush();
 SELECT count(*) AS recorded, count(*) FILTER (WHERE e.flags & 2 <> 0) AS partial FROM predictor.execution e;
 
+SELECT predictor.reset_history();
 DROP VIEW known;
 DROP FUNCTION counter(text), looks_up(int), deep(int);
 DROP PROCEDURE work();

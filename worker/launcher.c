@@ -458,6 +458,10 @@ start_keeper(void)
 static void
 leave(int code, Datum arg)
 {
+	/* nobody has what waits in our memory; another launcher begins with the ring */
+	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
+		if (queues[i].records > 0)
+			queue_drop(&queues[i]);
 	shared->launcher_latch = NULL;
 }
 
