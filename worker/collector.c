@@ -24,8 +24,8 @@
 #include "extension/facade.h"
 #include "extension/ring.h"
 #include "extension/shared.h"
+#include "worker/batch.h"
 #include "worker/history.h"
-#include "worker/launcher.h"
 #include "worker/policy.h"
 #include "worker/publishing.h"
 #include "worker/worker.h"
@@ -204,7 +204,7 @@ store_batch(Batch *batch)
 		else
 			give_up_record(batch);
 	}
-	if (shared_storing_changed(0))
+	if (batch->bytes > 0 && shared_storing_changed(0))
 		ereport(LOG, (errmsg("history of database %u is stored again", MyDatabaseId)));
 	return BATCH_DONE;
 }

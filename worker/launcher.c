@@ -26,6 +26,7 @@
 #include "extension/ring.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
+#include "worker/batch.h"
 #include "worker/launcher.h"
 #include "worker/publishing.h"
 #include "worker/queue.h"
@@ -33,7 +34,6 @@
 
 #define MAX_RUNNING 64
 #define FLUSH_BYTES (256 * 1024)
-#define BATCH_BYTES (1024 * 1024)
 #define KEEPER_PAUSE_MS 2000
 #define LOOK_PAUSE_MS 1000
 #define TRAINER_PAUSE_MS 10000
@@ -165,53 +165,21 @@ has_collector(Oid database)
 	return false;
 }
 
-/* A segment for a batch, or NULL: with /dev/shm full, dsm_create() raises and we must live on. */
-static dsm_segment *
-create_segment(Size size)
-{
-	MemoryContext context = CurrentMemoryContext;
-	dsm_segment *volatile segment = NULL;
-
-	PG_TRY();
-	{
-		segment = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		EmitErrorReport();
-		FlushErrorState();
-		LWLockReleaseAll();
-	}
-	PG_END_TRY();
-	if (segment == NULL)
-		look_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_PAUSE_MS);
-	return segment;
-}
-
 /* Starts a collector for the database with what its queue holds; false: tried in vain. */
 static bool
 start_collector(Oid database, Queue *queue)
 {
 	Running    *slot = free_running(false);
-	uint32		records = 0;
-	Size		bytes = queue != NULL && queue->bytes > 0 ? queue_batch(queue, BATCH_BYTES, &records) : 0;
 	dsm_segment *segment;
-	Batch	   *batch;
 
 	if (slot == NULL || GetCurrentTimestamp() < look_again_at)
 		return false;
-	segment = create_segment(MAXALIGN(sizeof(Batch)) + bytes);
+	segment = batch_make(database, queue);
 	if (segment == NULL)
+	{
+		look_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_PAUSE_MS);
 		return false;
-	dsm_pin_mapping(segment);
-	batch = dsm_segment_address(segment);
-	memset(batch, 0, sizeof(*batch));
-	batch->database = database;
-	batch->records = records;
-	batch->bytes = bytes;
-	if (bytes > 0)
-		memcpy(BATCH_RECORDS(batch), queue->data, bytes);
+	}
 	if (!launcher_start_worker("predictor_collector_main", "predictor collector",
 							   UInt32GetDatum(dsm_segment_handle(segment)),
 							   BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
@@ -223,44 +191,16 @@ start_collector(Oid database, Queue *queue)
 	}
 	slot->database = database;
 	slot->segment = segment;
-	slot->oldest = bytes > 0 ? queue->oldest : GetCurrentTimestamp();
-	if (bytes > 0)
-		queue_remove(queue, bytes, records);
+	slot->oldest = queue != NULL && queue->records > 0 ? queue->oldest : GetCurrentTimestamp();
+	batch_is_given(segment, queue);
 	return true;
 }
 
-/* What a collector did not store goes back into its queue, unless it never can be stored. */
 static void
 reap_collector(Running *slot)
 {
-	Batch	   *batch = dsm_segment_address(slot->segment);
-	Queue	   *queue = queue_of(slot->database);
-	bool		is_gone = batch->state == BATCH_GIVEN && !shared_is_database_paused(slot->database);
-
-	if (batch->state == BATCH_ABSENT || is_gone)
-	{
-		shared_count_many(COUNTER_DROPPED_WORKER, batch->records);
-		if (queue != NULL)
-			queue_drop(queue);
-	}
-	else
-		queue_put_back(slot->database, BATCH_RECORDS(batch) + batch->stored_bytes,
-					   batch->bytes - batch->stored_bytes,
-					   batch->records - batch->stored_records, slot->oldest);
-	/* a database that could not be reached, perhaps dropped: forget it until it asks again */
-	if (is_gone)
-	{
-		shared_publish_database(slot->database, DATABASE_FREE, NULL);
+	if (!batch_settle(slot->segment, slot->oldest))
 		look_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_PAUSE_MS);
-	}
-	else if (queue != NULL && batch->state == BATCH_DONE)
-		queue->pause_ms = 0;
-	else if (queue != NULL && batch->state != BATCH_ABSENT &&
-			 !shared_is_database_paused(slot->database))
-	{
-		shared_count(COUNTER_FLUSH_FAILURES);
-		queue_pause(queue);
-	}
 	dsm_detach(slot->segment);
 }
 
