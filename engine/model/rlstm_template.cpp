@@ -53,14 +53,11 @@ LstmSamples make_samples(const RootTraining& training, std::span<const int> plan
   return samples;
 }
 
-// What the runtime answers for the plans given.
+// What the runtime answers for the plans given. The section is memory of its own, so it is aligned.
 std::vector<double> answer(const RootTraining& training, std::span<const std::byte> section,
                            std::span<const int> plans) {
-  std::vector<uint64_t> aligned((section.size() + 7) / 8);
-  std::copy(section.begin(), section.end(), reinterpret_cast<std::byte*>(aligned.data()));
   Lstm lstm;
-  if (!lstm.open(std::as_bytes(std::span(aligned)).first(section.size())))
-    throw TrainingError("the trained network cannot be read back");
+  if (!lstm.open(section)) throw TrainingError("the trained network cannot be read back");
   std::vector<double> answers(static_cast<size_t>(training.data().plans()), std::nan(""));
   std::vector<float> scratch(lstm.scratch_floats());
   for (int p : plans) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <map>
 #include <set>
@@ -187,9 +186,8 @@ TrainingResult RootTraining::finish() {
   canary.statement.total_time = canary.statement.planning_time = std::nan("");
   for (bool is_final : {false, true}) {
     result_.bundle = sections_.finish(openssl_sha256);
-    std::vector<uint64_t> aligned((result_.bundle.size() + 7) / 8);
-    std::memcpy(aligned.data(), result_.bundle.data(), result_.bundle.size());
-    const auto bytes = std::as_bytes(std::span(aligned)).first(result_.bundle.size());
+    // operator new aligns them to 16, which is more than the runtime asks of a bundle.
+    const std::span<const std::byte> bytes(result_.bundle);
     Model model;
     const BundleStatus status =
         is_final ? model.open(bytes, openssl_sha256) : open_without_canary(model, bytes);
