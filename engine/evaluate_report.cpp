@@ -27,6 +27,11 @@ Json summary_json(const std::optional<ErrorSummary>& s) {
   return s ? summary_json(*s) : Json(nullptr);
 }
 
+// Of no plan that ran to its end there is nothing to say.
+Json number_or_null(const Evaluation& e, double x) {
+  return e.groups > 0 ? Json(rounded(x)) : Json(nullptr);
+}
+
 std::string cell(double x) {
   char text[32];
   std::snprintf(text, sizeof text, x < 100 ? "%.2f" : x < 1e6 ? "%.0f" : "%.0e", x);
@@ -47,15 +52,15 @@ std::string evaluation_json(const Evaluation& e) {
   object["test_plans"] = e.test_plans;
   object["train_seconds"] = rounded(e.train_seconds);
   object["device"] = e.device;
-  object["total_time"] = summary_json(e.total_time);
+  object["total_time"] = e.groups > 0 ? summary_json(e.total_time) : Json(nullptr);
   object["node_time"] = summary_json(e.node_time);
   object["rows"] = summary_json(e.rows);
-  object["group_q50_mean"] = rounded(e.group_q50_mean);
+  object["group_q50_mean"] = number_or_null(e, e.group_q50_mean);
   object["censored"] = {{"n", e.censored}, {"below", e.censored_below}};
   object["interval"] = {{"nominal", kNominalCoverage},
-                        {"coverage", rounded(e.coverage)},
-                        {"coverage_low", rounded(e.coverage_low)},
-                        {"coverage_high", rounded(e.coverage_high)},
+                        {"coverage", number_or_null(e, e.coverage)},
+                        {"coverage_low", number_or_null(e, e.coverage_low)},
+                        {"coverage_high", number_or_null(e, e.coverage_high)},
                         {"median_width", rounded(e.median_width)}};
   object["predict_us"] = {{"p50", rounded(e.predict_p50_us)}, {"p99", rounded(e.predict_p99_us)}};
   object["source"] = {{"cache", e.sources[static_cast<size_t>(Source::kCache)]},
@@ -81,8 +86,10 @@ std::string evaluation_table(std::span<const Evaluation> evaluations) {
     auto optional = [](const std::optional<ErrorSummary>& s, double QError::*which) {
       return s ? cell(s->q.*which) : std::string("-");
     };
-    row({e.model, cell(q.q50), cell(q.q90), cell(q.q95), cell(q.q99), cell(e.group_q50_mean),
-         cell(e.total_time.mre), cell(100 * e.coverage) + "%", cell(e.median_width),
+    auto scored = [&e](const std::string& text) { return e.groups > 0 ? text : "-"; };
+    row({e.model, scored(cell(q.q50)), scored(cell(q.q90)), scored(cell(q.q95)),
+         scored(cell(q.q99)), scored(cell(e.group_q50_mean)), scored(cell(e.total_time.mre)),
+         scored(cell(100 * e.coverage) + "%"), cell(e.median_width),
          e.censored == 0 ? "-"
                          : std::to_string(e.censored_below) + "/" + std::to_string(e.censored),
          optional(e.rows, &QError::q50), optional(e.rows, &QError::q95),

@@ -256,6 +256,9 @@ TEST_F(EvaluateTest, traces_without_anything_to_learn_end_with_one_sentence) {
   // Too little to withhold anything from, but an answer can be given.
   std::vector<Json> equal(30, executions(1, 1, 1, 1)[0]);
   EXPECT_EQ(outcome(text_of(equal)), "ok");
+  const Evaluation unsure =
+      evaluate(command(write("equal", text_of(equal)), directory_ / "test"), "gbdt");
+  EXPECT_GT(unsure.median_width, 10);
 }
 
 TEST_F(EvaluateTest, the_command_says_by_its_exit_status_whether_it_could_be_done) {
@@ -296,6 +299,12 @@ TEST_F(EvaluateTest, timed_out_plans_are_counted_and_left_out_of_the_errors) {
   EXPECT_EQ(e.censored, 5u);
   EXPECT_EQ(e.censored_below, 3u);
   EXPECT_LT(e.total_time.q.max, 1000);
+  for (Json& line : lines) line["Timed Out"] = true;
+  const Evaluation none =
+      evaluate(command(directory_ / "train", write("cancelled", text_of(lines))), "cost");
+  EXPECT_EQ(none.censored, 30u);
+  EXPECT_TRUE(Json::parse(evaluation_json(none))["total_time"].is_null());
+  EXPECT_TRUE(Json::parse(evaluation_json(none))["interval"]["coverage"].is_null());
 }
 
 TEST_F(EvaluateTest, operators_are_scored_where_they_were_timed) {

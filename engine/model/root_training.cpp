@@ -127,6 +127,8 @@ double RootTraining::mean_error_by_query(std::span<const double> withheld_log_ms
 // A cancelled execution lies above its interval as often as not, nobody knows:
 // it is left out.
 Reach RootTraining::reach_of(std::span<const double> withheld_log_ms) const {
+  // One group alone was withheld from nobody.
+  if (folds_.size() < 2) return {kWidestReach, kWidestReach};
   std::vector<double> below, above;
   for (int p = 0; p < data_.plans(); p++) {
     if (data_.censored[p] || std::isnan(withheld_log_ms[p])) continue;
