@@ -38,6 +38,7 @@ enum class Section : uint32_t {
   kRootModel = 16,    // a model that answers for whole plans; see root_model.h
   kForest = 17,       // boosted trees on flat features; see forest.h
   kPlanMedians = 18,  // median times by plan signature; see root_model.h
+  kOpenGauss = 24,    // how openGauss's features and labels go into kLstm
 };
 
 // SHA-256 of `length` bytes into `digest`; returns false if it could not be computed. PostgreSQL's
