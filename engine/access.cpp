@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <cstring>
 #include <memory>
 
 #include "engine/text.h"
@@ -44,6 +45,14 @@ std::vector<std::string> names_of(X509* certificate, NameKind kind) {
   return found;
 }
 
+std::string common_name(X509* certificate) {
+  char text[256];
+  const int length = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
+                                               text, sizeof(text));
+  // A name with a zero byte in it would be longer than it looks.
+  return length > 0 && static_cast<size_t>(length) == std::strlen(text) ? text : "";
+}
+
 const char* kind_text(NameKind kind) {
   return kind == NameKind::kDns ? "DNS" : kind == NameKind::kUri ? "URI" : "DNS or URI";
 }
@@ -53,12 +62,13 @@ const char* kind_text(NameKind kind) {
 void Access::change(const Settings& settings) {
   const std::lock_guard lock(mutex_);
   kind_ = settings.client_name;
+  is_opengauss_ca_ = settings.is_opengauss_ca;
   grants_ = settings.grants;
 }
 
 Caller Access::caller(const std::string& name) const {
   const std::lock_guard lock(mutex_);
-  Caller caller{name, {}};
+  Caller caller{name, {}, false};
   if (!grants_.empty()) {
     const auto granted = grants_.find(name);
     if (granted != grants_.end()) {
@@ -70,6 +80,17 @@ Caller Access::caller(const std::string& name) const {
   return caller;
 }
 
+// A grant could give such a client the namespace of one that is identified by better means.
+Result<Caller> Access::identify_by_common_name(const std::string& name) const {
+  if (!is_plain_name(name)) {
+    return Error{"no_client_name",
+                 "the client certificate carries no common name of letters, digits, '.', '_' and "
+                 "'-'",
+                 403};
+  }
+  return Caller{name, {name}, true};
+}
+
 Result<Caller> Access::identify(ssl_st* connection) const {
   const std::unique_ptr<X509, CertificateDeleter> certificate(
       SSL_get1_peer_certificate(connection));
@@ -77,10 +98,13 @@ Result<Caller> Access::identify(ssl_st* connection) const {
     return Error{"no_client_certificate", "the connection has no client certificate", 403};
   }
   NameKind kind;
+  bool is_opengauss_ca;
   {
     const std::lock_guard lock(mutex_);
     kind = kind_;
+    is_opengauss_ca = is_opengauss_ca_;
   }
+  if (is_opengauss_ca) return identify_by_common_name(common_name(certificate.get()));
   const std::vector<std::string> names = names_of(certificate.get(), kind);
   if (names.empty() || (names.size() == 1 && !is_readable_name(names[0]))) {
     return Error{"no_client_name",

@@ -9,6 +9,7 @@
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
+#include "engine/opengauss/ca_folder.h"
 #include "engine/text.h"
 
 namespace predictor::engine {
@@ -273,6 +274,7 @@ Failure complete_settings(Settings& settings) {
         "ca_dir is not set; name the directory with ca.crt, server.crt and server.key with "
         "--ca-dir (predictor-certs makes them)");
   }
+  settings.is_opengauss_ca = opengauss::is_ca_folder(settings.ca_dir);
   if (settings.threads == 0) settings.threads = std::min(usable_processors(), 16);
   return std::nullopt;
 }

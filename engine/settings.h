@@ -52,6 +52,8 @@ struct Settings {
   std::string listen = "127.0.0.1:8443";
   std::filesystem::path data_dir;
   std::filesystem::path ca_dir;
+  // Whether ca_dir was made for openGauss (opengauss/ca_folder.h): other files, other rules.
+  bool is_opengauss_ca = false;
   std::string passphrase_command;  // prints the passphrase of server.key
   NameKind client_name = NameKind::kAny;
   ClientPurpose client_purpose = ClientPurpose::kRequired;

@@ -10,6 +10,9 @@
 #include <memory>
 
 #include "engine/files.h"
+#include "engine/log.h"
+#include "engine/opengauss/ca_folder.h"
+#include "engine/opengauss/key_password.h"
 #include "engine/passphrase.h"
 #include "engine/tls_refusal.h"
 
@@ -46,21 +49,35 @@ std::time_t time_of(const ASN1_TIME* time) {
   return time != nullptr && ASN1_TIME_to_tm(time, &parts) == 1 ? timegm(&parts) : 0;
 }
 
+fs::path authority_file(const Settings& settings) {
+  return settings.is_opengauss_ca ? opengauss::authority_file(settings.ca_dir)
+                                  : settings.ca_dir / "ca.crt";
+}
+
 // What the passphrase callback needs, and why it failed.
 struct KeyPassphrase {
-  const std::string& command;
+  const Settings& settings;
   Failure failure;
 };
 
+// From the files that openGauss keeps beside its keys, or from the command.
+Result<std::string> find_passphrase(const Settings& settings) {
+  const fs::path key = settings.ca_dir / "server.key";
+  std::error_code ignored;
+  if (settings.is_opengauss_ca && settings.passphrase_command.empty() &&
+      fs::exists(key.string() + ".cipher", ignored)) {
+    return opengauss::read_key_password(key);
+  }
+  if (settings.passphrase_command.empty()) {
+    return Error{"passphrase_command",
+                 "it is encrypted; set passphrase_command to a command that prints its passphrase"};
+  }
+  return run_passphrase_command(settings.passphrase_command, "Enter PEM pass phrase:");
+}
+
 int give_passphrase(char* buffer, int size, int, void* data) {
   auto* wanted = static_cast<KeyPassphrase*>(data);
-  if (wanted->command.empty()) {
-    wanted->failure =
-        Error{"passphrase_command",
-              "it is encrypted; set passphrase_command to a command that prints its passphrase"};
-    return -1;
-  }
-  Result<std::string> text = run_passphrase_command(wanted->command, "Enter PEM pass phrase:");
+  Result<std::string> text = find_passphrase(wanted->settings);
   if (!text) {
     wanted->failure = text.error();
     return -1;
@@ -73,9 +90,9 @@ int give_passphrase(char* buffer, int size, int, void* data) {
 }
 
 Failure load_key(SSL_CTX* context, const fs::path& key, const fs::path& certificate,
-                 const std::string& passphrase_command) {
+                 const Settings& settings) {
   if (Failure failure = check_private_key_file(key)) return failure;
-  KeyPassphrase wanted{passphrase_command, std::nullopt};
+  KeyPassphrase wanted{settings, std::nullopt};
   // Without a callback OpenSSL would ask on the terminal.
   SSL_CTX_set_default_passwd_cb(context, give_passphrase);
   SSL_CTX_set_default_passwd_cb_userdata(context, &wanted);
@@ -100,7 +117,7 @@ Failure load_identity(SSL_CTX* context, const Settings& settings, std::vector<Ex
   }
   expiries.push_back(
       {"certificate", certificate, time_of(X509_get0_notAfter(SSL_CTX_get0_certificate(context)))});
-  return load_key(context, key, certificate, settings.passphrase_command);
+  return load_key(context, key, certificate, settings);
 }
 
 // Trusts the authorities, and tells clients their names. What counts as the end is that of the one
@@ -197,8 +214,13 @@ Failure ServerTls::load(const Settings& settings) {
   std::vector<Expiry> expiries;
   if (Failure failure = set_protocol(context.get())) return failure;
   if (Failure failure = load_identity(context.get(), settings, expiries)) return failure;
-  if (Failure failure = load_authorities(context.get(), settings.ca_dir / "ca.crt", expiries)) {
+  if (Failure failure = load_authorities(context.get(), authority_file(settings), expiries)) {
     return failure;
+  }
+  if (settings.is_opengauss_ca && expiries.back().days_left() < 0) {
+    return Error{"certificates", "the authority " + expiries.back().file.string() +
+                                     " has expired; issue it again: " +
+                                     opengauss::reissue_command(settings.ca_dir)};
   }
   const fs::path lists = settings.ca_dir / "ca.crl";
   std::error_code status;
@@ -206,9 +228,21 @@ Failure ServerTls::load(const Settings& settings) {
   if (has_lists) {
     if (Failure failure = load_revocation_lists(context.get(), lists, expiries)) return failure;
   }
-  require_client_certificate(context.get(), settings.client_purpose);
+  require_client_certificate(
+      context.get(), settings.is_opengauss_ca ? ClientPurpose::kAny : settings.client_purpose);
 
   const std::lock_guard lock(mutex_);
+  if (context_ && is_opengauss_ca_ != settings.is_opengauss_ca) {
+    return Error{"certificates", settings.ca_dir.string() +
+                                     " now holds certificates of another kind, which other rules "
+                                     "hold for; restart if that is meant"};
+  }
+  if (!context_ && settings.is_opengauss_ca) {
+    log_warning(settings.ca_dir.string() +
+                " holds certificates made for openGauss: clients are known by their common names, "
+                "and reach openGauss's routes alone");
+  }
+  is_opengauss_ca_ = settings.is_opengauss_ca;
   const bool had_lists = std::any_of(expiries_.begin(), expiries_.end(), [](const Expiry& expiry) {
     return expiry.name == "revocation_list";
   });

@@ -2,7 +2,8 @@
 //
 // Knows OpenSSL only, not the network. The CA directory holds ca.crt (one or more authorities that
 // sign clients), server.crt (our certificate, with its chain), server.key, and, if certificates
-// are to be revoked, ca.crl (a list from each authority).
+// are to be revoked, ca.crl (a list from each authority). A directory that was made for openGauss
+// has other files and other rules: opengauss/ca_folder.h.
 #ifndef PREDICTOR_ENGINE_TLS_H
 #define PREDICTOR_ENGINE_TLS_H
 
@@ -49,6 +50,7 @@ class ServerTls {
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<ssl_ctx_st> context_;
+  bool is_opengauss_ca_ = false;
   std::vector<Expiry> expiries_;
 };
 

@@ -29,7 +29,7 @@ using Block = std::array<unsigned char, kUsedSize>;
 Error key_error(const fs::path& path, const std::string& what) {
   return Error{"certificates", path.string() + " " + what +
                                    "; make it again with gs_guc encrypt, or name the passphrase's "
-                                   "command in tls.passphrase_command"};
+                                   "command in passphrase_command"};
 }
 
 constexpr std::array<uint32_t, 256> make_table() {
