@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/varlena.h"
 
 #include "extension/passphrase.h"
 #include "extension/settings.h"
@@ -42,6 +43,7 @@ bool		predictor_limit_nested = false;
 bool		predictor_limit_superusers = false;
 char	   *predictor_engine_url = NULL;
 char	   *predictor_engine_program = NULL;
+char	   *predictor_opengauss_engines = NULL;
 char	   *predictor_ssl_ca_file = NULL;
 char	   *predictor_ssl_crl_file = NULL;
 char	   *predictor_ssl_cert_file = NULL;
@@ -72,6 +74,18 @@ static const struct config_enum_entry limit_actions[] = {
 	{"error", LIMIT_ERROR, false},
 	{NULL, 0, false}
 };
+
+static bool
+check_addresses(char **newval, void **extra, GucSource source)
+{
+	char	   *list = pstrdup(*newval);
+	List	   *addresses;
+
+	if (SplitGUCList(list, ',', &addresses))
+		return true;
+	GUC_check_errdetail("A list of HOST:PORT, separated by commas, is expected.");
+	return false;
+}
 
 static void
 define_prediction_settings(void)
@@ -238,6 +252,12 @@ define_engine_settings(void)
 							   NULL, &predictor_ssl_passphrase_command, "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_passphrase_command, NULL, NULL);
+	DefineCustomStringVariable("predictor.opengauss_engines",
+							   "Addresses, IP:PORT, at which opengauss.check_engine_status() may look for an engine.",
+							   "Only in the configuration file: who can name an address makes the server connect to it.",
+							   &predictor_opengauss_engines, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY | GUC_DISALLOW_IN_AUTO_FILE,
+							   check_addresses, NULL, NULL);
 	DefineCustomIntVariable("predictor.connect_timeout",
 							"Longest time to wait for a connection to the engine.",
 							NULL, &predictor_connect_timeout, 2000, 10, 600000,

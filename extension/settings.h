@@ -55,6 +55,7 @@ extern bool predictor_limit_nested;
 extern bool predictor_limit_superusers;
 extern char *predictor_engine_url;
 extern char *predictor_engine_program;
+extern char *predictor_opengauss_engines;
 extern char *predictor_ssl_ca_file;
 extern char *predictor_ssl_crl_file;
 extern char *predictor_ssl_cert_file;

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "plan/operators.h"
+
 namespace {
 
 using Words = std::string_view;  // words with a space between two
@@ -160,4 +162,100 @@ extern "C" size_t predictor_opengauss_encode(const char* operation, const char* 
   at = put_bits(at, projection_hash);
   *at = '\0';
   return static_cast<size_t>(at - out);
+}
+
+namespace {
+
+struct NodeWords {
+  int op;
+  const char* operation;
+  const char* strategy;
+};
+
+// What depends on more than the operator is in predictor_opengauss_words().
+constexpr NodeWords kNodeWords[] = {
+    {PREDICTOR_OP_RESULT, "RESULT", ""},
+    {PREDICTOR_OP_MODIFY_TABLE, "MODIFY_TABLE", ""},
+    {PREDICTOR_OP_APPEND, "APPEND", "PLAIN"},
+    {PREDICTOR_OP_MERGE_APPEND, "APPEND", "MERGE"},
+    {PREDICTOR_OP_RECURSIVE_UNION, "RECURSIVE_UNION", ""},
+    {PREDICTOR_OP_BITMAP_AND, "BITMAP", "AND"},
+    {PREDICTOR_OP_BITMAP_OR, "BITMAP", "OR"},
+    {PREDICTOR_OP_NESTED_LOOP, "JOIN", "NESTED_LOOP"},
+    {PREDICTOR_OP_MERGE_JOIN, "JOIN", "MERGE"},
+    {PREDICTOR_OP_HASH_JOIN, "JOIN", "HASH"},
+    {PREDICTOR_OP_SEQ_SCAN, "SCAN", "SEQ"},
+    {PREDICTOR_OP_SAMPLE_SCAN, "SCAN", "SEQ"},
+    {PREDICTOR_OP_GATHER, "STREAM", "GATHER"},
+    {PREDICTOR_OP_GATHER_MERGE, "STREAM", "GATHER"},
+    {PREDICTOR_OP_INDEX_SCAN, "SCAN", "INDEX"},
+    {PREDICTOR_OP_INDEX_ONLY_SCAN, "SCAN", "INDEX_ONLY"},
+    {PREDICTOR_OP_BITMAP_INDEX_SCAN, "SCAN", "BITMAP_INDEX"},
+    {PREDICTOR_OP_BITMAP_HEAP_SCAN, "SCAN", "BITMAP_HEAP"},
+    {PREDICTOR_OP_TID_SCAN, "SCAN", "TID"},
+    {PREDICTOR_OP_SUBQUERY_SCAN, "SCAN", "SUBQUERY"},
+    {PREDICTOR_OP_FUNCTION_SCAN, "SCAN", "FUNCTION"},
+    {PREDICTOR_OP_TABLE_FUNCTION_SCAN, "SCAN", "FUNCTION"},
+    {PREDICTOR_OP_VALUES_SCAN, "SCAN", "VALUES"},
+    {PREDICTOR_OP_CTE_SCAN, "SCAN", "CTE"},
+    {PREDICTOR_OP_WORK_TABLE_SCAN, "SCAN", "WORK_TABLE"},
+    {PREDICTOR_OP_FOREIGN_SCAN, "SCAN", "FOREIGN"},
+    {PREDICTOR_OP_CUSTOM_SCAN, "EXTENSIBLE", ""},
+    {PREDICTOR_OP_MATERIALIZE, "MATERIALIZE", ""},
+    {PREDICTOR_OP_MEMOIZE, "MATERIALIZE", ""},
+    {PREDICTOR_OP_SORT, "SORT", ""},
+    {PREDICTOR_OP_INCREMENTAL_SORT, "SORT", ""},
+    {PREDICTOR_OP_GROUP, "GROUP", ""},
+    {PREDICTOR_OP_AGGREGATE, "AGG", "PLAIN"},
+    {PREDICTOR_OP_WINDOW_AGG, "AGG", "HASHED"},
+    {PREDICTOR_OP_UNIQUE, "UNIQUE", ""},
+    {PREDICTOR_OP_SET_OP, "SET_OP", ""},
+    {PREDICTOR_OP_LOCK_ROWS, "LOCKROWS", ""},
+    {PREDICTOR_OP_LIMIT, "LIMIT", ""},
+    {PREDICTOR_OP_HASH, "HASH", ""},
+};
+
+const char* strategy_word_of(int strategy) {
+  switch (strategy) {
+    case PREDICTOR_STRATEGY_SORTED:
+      return "SORTED";
+    case PREDICTOR_STRATEGY_HASHED:
+    case PREDICTOR_STRATEGY_MIXED:
+      return "HASHED";
+    default:
+      return "PLAIN";
+  }
+}
+
+const char* command_word_of(int command) {
+  switch (command) {
+    case PREDICTOR_COMMAND_INSERT:
+      return "INSERT";
+    case PREDICTOR_COMMAND_UPDATE:
+      return "UPDATE";
+    case PREDICTOR_COMMAND_DELETE:
+      return "DELETE";
+    case PREDICTOR_COMMAND_MERGE:
+      return "MERGE";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+extern "C" void predictor_opengauss_words(int op, int strategy, int command,
+                                          const char** operation_word, const char** strategy_word) {
+  *operation_word = "???";
+  *strategy_word = "";
+  for (const NodeWords& words : kNodeWords) {
+    if (words.op != op) continue;
+    *operation_word = words.operation;
+    *strategy_word = words.strategy;
+  }
+  if (op == PREDICTOR_OP_AGGREGATE || op == PREDICTOR_OP_SET_OP) {
+    *strategy_word = strategy_word_of(strategy);
+  } else if (op == PREDICTOR_OP_MODIFY_TABLE) {
+    *strategy_word = command_word_of(command);
+  }
 }

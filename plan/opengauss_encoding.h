@@ -45,6 +45,14 @@ size_t predictor_opengauss_encode(const char* operation, const char* orientation
                                   const char* strategy, const char* options, int64_t dop,
                                   uint32_t condition_hash, uint32_t projection_hash, char* out);
 
+/*
+ * openGauss's words for a node of PostgreSQL's: its operation and strategy, as the encoding above
+ * takes them. `op`, `strategy` and `command` are numbers of plan/operators.h. A node that openGauss
+ * has no words for is "???" with the strategy "".
+ */
+void predictor_opengauss_words(int op, int strategy, int command, const char **operation_word,
+                               const char **strategy_word);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "plan/operators.h"
+
 namespace {
 
 uint32_t hash(std::string_view text) { return predictor_opengauss_hash(text.data(), text.size()); }
@@ -74,6 +76,28 @@ TEST(OpenGaussEncoding, strategies_and_options_depend_on_the_operation) {
 TEST(OpenGaussEncoding, unknown_words_leave_zeros) {
   const std::string unknown = encode("ASOF", "DIAGONAL", "SEQ", "INNER", 1, "", "");
   for (int i = 1; i < 43; i++) EXPECT_EQ(number(unknown, i), "0") << i;
+}
+
+// Every operator that openGauss has words for is one that the encoding knows.
+TEST(OpenGaussEncoding, words_of_nodes_are_words_of_the_encoding) {
+  int unknown = 0;
+  for (int op = 0; op < PREDICTOR_OPERATOR_COUNT; op++) {
+    const char* operation;
+    const char* strategy;
+    predictor_opengauss_words(op, PREDICTOR_STRATEGY_HASHED, PREDICTOR_COMMAND_UPDATE, &operation,
+                              &strategy);
+    const std::string text = encode(operation, "ROW", strategy, "", 1, "", "");
+    const auto ones = [&text](int from, int to) {
+      int count = 0;
+      for (int i = from; i < to; i++) count += number(text, i) == "1";
+      return count;
+    };
+    const bool is_known = std::string_view(operation) != "???";
+    unknown += !is_known;
+    EXPECT_EQ(ones(3, 23), is_known ? 1 : 0) << predictor_operator_name(op);
+    EXPECT_EQ(ones(23, 36), *strategy != '\0' ? 1 : 0) << predictor_operator_name(op);
+  }
+  EXPECT_EQ(unknown, 4);  // "???", ProjectSet, Tid Range Scan, Named Tuplestore Scan
 }
 
 }  // namespace
