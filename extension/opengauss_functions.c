@@ -12,6 +12,7 @@
 
 #include "extension/compat.h"
 #include "extension/engine_client.h"
+#include "extension/engine_files.h"
 #include "extension/settings.h"
 #include "plan/opengauss_encoding.h"
 
@@ -92,8 +93,6 @@ predictor_opengauss_sql_ask(PG_FUNCTION_ARGS)
 	if (!is_allowed(address))
 		PG_RETURN_NULL();
 	snprintf(target.url, sizeof(target.url), "https://%s", address);
-	strlcpy(target.ca_file, predictor_ssl_ca_file, sizeof(target.ca_file));
-	strlcpy(target.cert_file, predictor_ssl_cert_file, sizeof(target.cert_file));
-	strlcpy(target.key_file, predictor_ssl_key_file, sizeof(target.key_file));
+	engine_files_configured(&target);
 	PG_RETURN_BOOL(engine_request(&target, &call)->status != 0);
 }

@@ -50,8 +50,8 @@ size_t predictor_opengauss_encode(const char* operation, const char* orientation
  * takes them. `op`, `strategy` and `command` are numbers of plan/operators.h. A node that openGauss
  * has no words for is "???" with the strategy "".
  */
-void predictor_opengauss_words(int op, int strategy, int command, const char **operation_word,
-                               const char **strategy_word);
+void predictor_opengauss_words(int op, int strategy, int command, const char** operation_word,
+                               const char** strategy_word);
 
 #ifdef __cplusplus
 }
