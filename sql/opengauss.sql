@@ -1,6 +1,8 @@
 -- The names and answers of openGauss's Predictor, on top of what extension predictor records.
 \set VERBOSITY terse
-CREATE EXTENSION predictor;
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS predictor;
+RESET client_min_messages;
 CREATE EXTENSION predictor_opengauss;
 \d opengauss.gs_opt_model
 
@@ -65,4 +67,3 @@ RESET ROLE;
 DROP ROLE regress_nobody, regress_monitor;
 DROP TABLE part;
 DROP EXTENSION predictor_opengauss;
-DROP EXTENSION predictor;
