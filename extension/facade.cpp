@@ -94,6 +94,10 @@ uint64_t predictor_identity(const char* schema, const char* name) noexcept {
 
 void predictor_sign(PredictorRecord* record) noexcept { predictor::sign(*record); }
 
+void predictor_subplan_signatures(const PredictorRecord* record, uint64_t* out) noexcept {
+  predictor::subplan_signatures(*record, out);
+}
+
 size_t predictor_encoded_size(int node_count) noexcept {
   return predictor::encoded_size(node_count);
 }

@@ -56,6 +56,9 @@ extern uint64_t predictor_identity(const char *schema, const char *name) PREDICT
 /* Fills the statement's signature and constants from its nodes. */
 extern void predictor_sign(PredictorRecord *record) PREDICTOR_NOEXCEPT;
 
+/* The signature of each node's sub-plan: see plan/signature.h. */
+extern void predictor_subplan_signatures(const PredictorRecord *record, uint64_t *out) PREDICTOR_NOEXCEPT;
+
 /* The codec; see plan/codec.h. encode returns bytes written or 0, decode 0 or a status. */
 extern size_t predictor_encoded_size(int node_count) PREDICTOR_NOEXCEPT;
 extern size_t predictor_encode(const PredictorRecord *record, void *out, size_t size) PREDICTOR_NOEXCEPT;

@@ -84,7 +84,8 @@ CREATE TABLE predictor.plan (
 	index bigint[] NOT NULL,
 	predicate bigint[] NOT NULL,
 	selection bigint[] NOT NULL,
-	links bigint[] NOT NULL
+	links bigint[] NOT NULL,
+	subplan bigint[] NOT NULL
 );
 
 /*
@@ -756,7 +757,17 @@ CREATE VIEW predictor.plan_nodes AS
 		NULLIF(e.actual_total[n.i], 'NaN') AS actual_total_ms,
 		NULLIF(e.actual_rows[n.i], 'NaN') AS actual_rows,
 		NULLIF(e.actual_loops[n.i], 'NaN') AS actual_loops,
-		NULLIF(e.actual_memory[n.i], 'NaN') AS actual_memory_kb
+		NULLIF(e.actual_memory[n.i], 'NaN') AS actual_memory_kb,
+		p.subplan[n.i] AS subplan,
+		e.workers_planned[n.i] AS workers_planned, e.workers_launched[n.i] AS workers_launched,
+		NULLIF(e.actual_wall[n.i], 'NaN') AS actual_wall_ms,
+		e.actual_flags[n.i] & 256 <> 0 AS never_executed, e.actual_flags[n.i] & 4096 <> 0 AS partial,
+		NULLIF(e.actual_removed[n.i], 'NaN') AS rows_removed,
+		NULLIF(e.actual_rechecked[n.i], 'NaN') AS rows_rechecked,
+		NULLIF(e.actual_hit[n.i], 'NaN') AS blocks_hit, NULLIF(e.actual_read[n.i], 'NaN') AS blocks_read,
+		NULLIF(e.actual_temp[n.i], 'NaN') AS temp_blocks, NULLIF(e.actual_disk[n.i], 'NaN') AS disk_kb,
+		NULLIF(e.planned_batches[n.i], 0) AS planned_batches,
+		NULLIF(e.actual_batches[n.i], 0) AS actual_batches
 	FROM predictor.execution e JOIN predictor.plan p USING (signature),
 		pg_catalog.generate_subscripts(p.operator, 1) AS n (i);
 

@@ -30,6 +30,24 @@ uint64_t relation_identity(std::string_view schema, std::string_view name) {
   return identity == 0 ? 1 : identity;
 }
 
+void subplan_signatures(const PredictorRecord& record, uint64_t* out) {
+  // Until a node's turn comes its place holds a chain over its children, the last one first.
+  for (int i = 0; i < record.node_count; i++) out[i] = 0;
+  for (int i = record.node_count - 1; i >= 0; i--) {
+    PredictorNode n = record.nodes[i];
+    n.relationship = 0;  // how the sub-plan hangs in its plan is not of the sub-plan
+    uint16_t flags = n.flags & ~PREDICTOR_NODE_ACTUAL_FLAGS;
+    uint64_t block[] = {
+        out[i],     structure_word(n), uint64_t{flags} | uint64_t{n.sort_keys} << 16,
+        n.relation, n.index,           n.predicate};
+    out[i] = siphash24_words(kPublicKey, block, 6);
+    if (out[i] == 0) out[i] = 1;
+    if (n.parent < 0) continue;
+    uint64_t link[] = {out[n.parent], out[i], record.nodes[i].relationship};
+    out[n.parent] = siphash24_words(kPublicKey, link, 3);
+  }
+}
+
 void sign(PredictorRecord& record) {
   // A chain of keyed hashes over fixed-size blocks: needs no buffer that grows with the plan.
   uint64_t signature = 0;

@@ -18,6 +18,10 @@ namespace predictor {
 // source did not say (EXPLAIN without VERBOSE). Never 0. Does not allocate.
 uint64_t relation_identity(std::string_view schema, std::string_view name);
 
+// The signature of each node's sub-plan, itself and all below it: out[0 .. node_count). Two plans
+// that have a part in common agree in it, wherever it stands. Never 0. Does not allocate.
+void subplan_signatures(const PredictorRecord& record, uint64_t* out);
+
 // Fills statement.signature and statement.constants from the nodes. Neither is ever 0 for a plan
 // with nodes, except constants of a plan in which no node has any.
 void sign(PredictorRecord& record);

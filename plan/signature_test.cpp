@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "plan/known.h"
 #include "plan/test_plans.h"
@@ -60,6 +61,30 @@ TEST(Signature, constants_depend_on_their_node_and_are_zero_without_any) {
   auto first = signed_after([](OwnedRecord& r) { r.nodes[2].constants = 5; });
   auto second = signed_after([](OwnedRecord& r) { r.nodes[3].constants = 5; });
   EXPECT_NE(first.constants, second.constants);
+}
+
+TEST(SubplanSignatures, are_of_the_part_wherever_it_stands) {
+  OwnedRecord r = test::nested_loop_plan();
+  std::vector<uint64_t> whole(4), part(3), changed(4);
+  subplan_signatures(r.view(), whole.data());
+  EXPECT_EQ(std::set<uint64_t>(whole.begin(), whole.end()).size(), 4u);
+  // Without the Sort above, and with other estimates and constants.
+  OwnedRecord below = r;
+  below.nodes.erase(below.nodes.begin());
+  for (PredictorNode& n : below.nodes) n.parent--, n.plan_rows = 77, n.constants = 5;
+  below.nodes[0].relationship = PREDICTOR_REL_ROOT;
+  subplan_signatures(below.view(), part.data());
+  EXPECT_EQ(part, std::vector<uint64_t>(whole.begin() + 1, whole.end()));
+  // A change shows in the node and in all above it, and nowhere else.
+  r.nodes[2].predicate = 1;
+  subplan_signatures(r.view(), changed.data());
+  for (size_t i : {0u, 1u, 2u}) EXPECT_NE(changed[i], whole[i]);
+  EXPECT_EQ(changed[3], whole[3]);
+  std::swap(r.nodes[2].relationship, r.nodes[3].relationship);
+  std::vector<uint64_t> swapped(4);
+  subplan_signatures(r.view(), swapped.data());
+  EXPECT_NE(swapped[1], changed[1]);
+  EXPECT_EQ(swapped[2], changed[2]);
 }
 
 TEST(RelationIdentity, tells_schemas_and_names_apart) {

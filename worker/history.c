@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "extension/facade.h"
 #include "extension/settings.h"
 #include "worker/history.h"
 #include "worker/record_columns.h"
@@ -68,6 +69,23 @@ put_arrays(Row *row, const RecordColumn *columns, int count, const PredictorReco
 		if (isnull)
 			row->nulls[row->count - 1] = 'n';
 	}
+}
+
+/* The signatures of the nodes' sub-plans: made here, since they follow from the rest. */
+static Datum
+subplan_array(const PredictorRecord *record)
+{
+	uint64	   *signatures = palloc(sizeof(uint64) * record->node_count);
+	Datum	   *elements = palloc(sizeof(Datum) * record->node_count);
+	ArrayType  *array;
+
+	predictor_subplan_signatures(record, signatures);
+	for (int i = 0; i < record->node_count; i++)
+		elements[i] = Int64GetDatum((int64) signatures[i]);
+	array = construct_array(elements, record->node_count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	pfree(elements);
+	pfree(signatures);
+	return PointerGetDatum(array);
 }
 
 /* ---- storing ---- */
@@ -125,6 +143,7 @@ store_plan(const PredictorRecord *record)
 	put(&row, "query_id", INT8OID, Int64GetDatum((int64) s->query_id));
 	put(&row, "command", INT2OID, Int16GetDatum(s->command));
 	put_arrays(&row, plan_columns, plan_column_count, record);
+	put(&row, "subplan", INT8ARRAYOID, subplan_array(record));
 	insert(&plan, "plan", &row, " ON CONFLICT (signature) DO NOTHING");
 }
 

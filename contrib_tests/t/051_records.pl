@@ -178,6 +178,18 @@ cmp_ok(fact($batched, 'Hash', 'planned_batches'), '>', 1, 'a hash table that doe
 cmp_ok(fact($batched, 'Hash', 'actual_batches'), '>=', fact($batched, 'Hash', 'planned_batches'),
 	'and has at least as many');
 
+my ($above, $beside) = captured(<<'EOS');
+-- on
+SELECT * FROM item WHERE name LIKE '%77%' ORDER BY kind;
+SELECT count(*) FROM item WHERE name LIKE '%88%';
+EOS
+my ($one, $other) = map {
+	$node->safe_psql('postgres', "SET predictor.capture = off; SELECT subplan FROM predictor.plan_nodes "
+		  . "WHERE execution = $_->{execution}{id} AND operator = 'Seq Scan'")
+} $above, $beside;
+is($one, $other, 'a part that two plans have in common has one signature in both');
+isnt($above->{signature}, $beside->{signature}, 'while the plans have two');
+
 # --- parallel plans ---
 
 my ($parallel) = captured(<<'EOS');
