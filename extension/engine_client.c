@@ -20,10 +20,11 @@
 #include "extension/compat.h"
 #include "extension/engine_client.h"
 #include "extension/engine_files.h"
+#include "extension/engine_links.h"
 #include "extension/settings.h"
 
 /* How long the server's own engine may take to be there, and how long until a worker starts. */
-#define EMBEDDED_TIMEOUT_MS 60000
+#define EMBEDDED_TIMEOUT_MS 400000
 #define KEEPER_TIMEOUT_MS 15000
 
 /* A request without a byte moving for so long is lost. */
@@ -63,15 +64,11 @@ serve_interrupts(EngineWaitHook on_wait, void *context)
 		on_wait(context);
 }
 
-static void
-find_configured(EngineTarget *target)
+void
+engine_use(EngineTarget *target, const char *url)
 {
-	size_t		length;
-
-	strlcpy(target->url, predictor_engine_url, sizeof(target->url));
-	length = strlen(target->url);
-	while (length > 0 && target->url[length - 1] == '/')
-		target->url[--length] = '\0';
+	memset(target, 0, sizeof(*target));
+	strlcpy(target->url, url, sizeof(target->url));
 	engine_files_configured(target);
 }
 
@@ -157,14 +154,16 @@ find_embedded(EngineTarget *target)
 }
 
 void
-engine_find(EngineTarget *target, EngineWaitHook on_wait, void *context)
+engine_find(EngineTarget *target, const char *preferred, EngineWaitHook on_wait, void *context)
 {
-	memset(target, 0, sizeof(*target));
+	char		url[MAXPGPATH] = "";
+
+	if (engine_links_count() > 0)
+		engine_links_choose(preferred, url, sizeof(url));
+	engine_use(target, url);
 	target->on_wait = on_wait;
 	target->context = context;
-	if (predictor_engine_url != NULL && predictor_engine_url[0] != '\0')
-		find_configured(target);
-	else
+	if (url[0] == '\0')
 		find_embedded(target);
 }
 

@@ -40,13 +40,16 @@ typedef struct EngineTarget
 } EngineTarget;
 
 /*
- * Finds the engine: predictor.engine_url, or else the server's own, which is started if it does not
- * run, and waited for. Raises if that fails. From then on the server's own engine stays for
+ * Finds the engine: one of predictor.engine_url (`preferred`, if that is one of them and works), or
+ * else the server's own, which is started if it does not run, and waited for. Raises if that fails. From then on the server's own engine stays for
  * predictor.engine_idle_timeout, which may be a second; each request, and engine_keep(), extends
  * that.
  */
-extern void engine_find(EngineTarget *target, EngineWaitHook on_wait, void *context);
+extern void engine_find(EngineTarget *target, const char *preferred, EngineWaitHook on_wait, void *context);
 extern void engine_keep(const EngineTarget *target);
+
+/* The engine elsewhere at that URL. */
+extern void engine_use(EngineTarget *target, const char *url);
 
 /* Is the server's own engine still the one that was found? If not, *error is the reason (palloc). */
 extern bool engine_still_there(const EngineTarget *target, char **error);

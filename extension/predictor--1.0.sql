@@ -616,7 +616,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			'{create_model,alter_model,drop_model,activate,train,cancel_training,ask_training,
 			reset_history,check_engine,import_plan,flush,predict,predict_total,
 			training_progress,counters,aggregates,serving_models,engine_state,
-			certificates,operator_name}'::name[])
+			certificates,operator_name,training_due,trace_line}'::name[])
 	UNION ALL
 	SELECT 'SELECT ON', c.oid::regclass::text FROM pg_class c
 		JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
@@ -683,9 +683,18 @@ RETURNS SETOF record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'predictor_serving';
 
 CREATE FUNCTION predictor.engine_state(
-	OUT url text, OUT embedded boolean, OUT state text, OUT pid integer, OUT error text)
-RETURNS record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
+	OUT url text, OUT embedded boolean, OUT state text, OUT pid integer, OUT error text,
+	OUT version text, OUT failures integer, OUT next_try timestamptz)
+RETURNS SETOF record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'predictor_engine_state';
+
+CREATE FUNCTION predictor.check_engine(
+	OUT url text, OUT state text, OUT version text, OUT api integer, OUT device text, OUT templates text,
+	OUT round_trip_ms float8, OUT error text, OUT hint text)
+RETURNS SETOF record LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_check_engine';
+COMMENT ON FUNCTION predictor.check_engine() IS
+	'asks each configured engine, or the server''s own, which is started for it, whether it answers and what it is';
 
 /* Days that are left, with the engine that is configured or runs. */
 CREATE FUNCTION predictor.certificates(
@@ -748,6 +757,53 @@ CREATE VIEW predictor.executions AS
 		pg_catalog.cardinality(e.total_cost) AS nodes
 	FROM predictor.execution e;
 
+/*
+ * An execution as a line of a trace file: what EXPLAIN (ANALYZE, FORMAT JSON) would print, with hashes
+ * in the place of names and no predicates, since neither names nor literals are stored.
+ */
+CREATE FUNCTION predictor.trace_line(e predictor.execution, p predictor.plan) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	children jsonb[] := array_fill(NULL::jsonb, ARRAY[cardinality(p.operator)]);
+	node jsonb;
+BEGIN
+	FOR i IN REVERSE cardinality(p.operator) .. 1 LOOP
+		node := jsonb_strip_nulls(jsonb_build_object(
+			'Node Type', predictor.operator_name(p.operator[i]),
+			'Parent Relationship', ('{Outer,Inner,Member,InitPlan,SubPlan,Subquery}'::text[])[p.relationship[i]],
+			'Join Type', ('{Inner,Left,Full,Right,Semi,Anti,Right Anti,Right Semi}'::text[])[p.join_type[i]],
+			'Strategy', ('{Plain,Sorted,Hashed,Mixed}'::text[])[p.strategy[i]],
+			'Partial Mode', ('{Partial,Finalize}'::text[])[p.partial_mode[i]],
+			'Operation', ('{Select,Insert,Update,Delete,Merge}'::text[])[p.node_command[i]],
+			'Parallel Aware', p.flags[i] & 1 <> 0,
+			'Relation Name', 'r' || to_hex(NULLIF(p.relation[i], 0)),
+			'Index Name', 'i' || to_hex(NULLIF(p.index[i], 0)),
+			'Startup Cost', e.startup_cost[i], 'Total Cost', e.total_cost[i],
+			'Plan Rows', e.plan_rows[i], 'Plan Width', e.plan_width[i],
+			'Workers Planned', NULLIF(e.workers_planned[i], 0),
+			'Actual Startup Time', NULLIF(e.actual_startup[i], 'NaN'),
+			'Actual Total Time', NULLIF(e.actual_total[i], 'NaN'),
+			'Actual Rows', NULLIF(e.actual_rows[i], 'NaN'),
+			'Actual Loops', NULLIF(e.actual_loops[i], 'NaN')));
+		IF children[i] IS NOT NULL THEN
+			node := node || jsonb_build_object('Plans', children[i]);
+		END IF;
+		IF p.parent[i] >= 0 THEN
+			children[p.parent[i] + 1] := jsonb_build_array(node) || coalesce(children[p.parent[i] + 1], '[]');
+		END IF;
+	END LOOP;
+	RETURN jsonb_strip_nulls(jsonb_build_object('Plan', node,
+		'Query Identifier', NULLIF(e.query_id, 0), 'Execution Time', e.total_time,
+		'Planning Time', NULLIF(e.planning_time, 'NaN'),
+		'Timed Out', CASE WHEN e.flags & 1 <> 0 THEN true END,
+		'Group', e.query_id::text || ' ' || e.constants::text, 'Database', current_database()));
+END
+$$;
+
+CREATE VIEW predictor.traces AS
+	SELECT e.id, predictor.trace_line(e, p) AS line
+	FROM predictor.execution e JOIN predictor.plan p USING (signature) WHERE e.flags & 2 = 0;
+
 CREATE VIEW predictor.plan_nodes AS
 	SELECT e.id AS execution, n.i - 1 AS node, NULLIF(p.parent[n.i], -1) AS parent,
 		predictor.operator_name(p.operator[n.i]) AS operator,
@@ -786,9 +842,10 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA predictor FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA predictor TO pg_monitor;
 GRANT SELECT ON predictor.models, predictor.model_versions, predictor.training_jobs,
-	predictor.executions, predictor.plans, predictor.plan_nodes, predictor.plan_statistics,
+	predictor.executions, predictor.traces, predictor.plans, predictor.plan_nodes, predictor.plan_statistics,
 	predictor.serving, predictor.stat, predictor.engine TO pg_monitor;
 GRANT EXECUTE ON FUNCTION predictor.training_progress(), predictor.counters(), predictor.aggregates(),
 	predictor.serving_models(),
 	predictor.engine_state(), predictor.certificates(),
-	predictor.operator_name(smallint) TO pg_monitor;
+	predictor.operator_name(smallint), predictor.trace_line(predictor.execution, predictor.plan),
+	predictor.training_due() TO pg_monitor;

@@ -230,7 +230,7 @@ define_engine_settings(void)
 							&predictor_max_trainings, 1, 1, 16,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_path("predictor.engine_url",
-				"Where the engine listens; empty: the server starts one itself when it trains.",
+				"Where the engine listens, or several, the preferred one first; empty: the server starts one itself.",
 				&predictor_engine_url, "");
 	define_path("predictor.engine_program",
 				"The engine's program; empty: predictord beside the server's own programs.",

@@ -3,7 +3,7 @@
  * embedded engine's state, and the counters. The ring of captured records is in ring.h.
  *
  * Locking rules:
- *  - shared->lock protects databases[], pauses[], jobs[] and keeper. Hooks take it in shared mode and only
+ *  - shared->lock protects databases[], pauses[], jobs[], keeper and engines[]. Hooks take it in shared mode and only
  *    conditionally; a hook that does not get it gives up and counts. Nobody holds it while doing
  *    I/O, waiting, allocating, or reading catalogs.
  *  - counters are atomics and need no lock. Each process counts in one of COUNTER_SHARDS places, so
@@ -117,6 +117,29 @@ typedef struct TrainingJob
 	char		hint[PREDICTOR_ERROR_SIZE];
 } TrainingJob;
 
+#define PREDICTOR_MAX_ENGINES 8
+#define PREDICTOR_LINK_TEXT 200
+
+typedef enum EngineLinkState
+{
+	ENGINE_LINK_CONFIGURED = 0, /* not asked yet */
+	ENGINE_LINK_REACHABLE,
+	ENGINE_LINK_UNREACHABLE,
+	ENGINE_LINK_INCOMPATIBLE	/* it answers, but is not for us */
+} EngineLinkState;
+
+/* What is known of an engine elsewhere; see engine_links.h. */
+typedef struct EngineLink
+{
+	char		url[256];		/* "": not used */
+	EngineLinkState state;
+	int			failures;		/* in a row */
+	TimestampTz changed_at;
+	TimestampTz not_before;		/* passed over until then; 0: not passed over */
+	char		version[PREDICTOR_LINK_TEXT];
+	char		error[PREDICTOR_LINK_TEXT];
+} EngineLink;
+
 typedef enum KeeperState
 {
 	KEEPER_STOPPED = 0,
@@ -205,6 +228,7 @@ typedef struct SharedState
 	Pause		pauses[PREDICTOR_MAX_PAUSES];
 	TrainingJob jobs[PREDICTOR_MAX_JOBS];
 	Keeper		keeper;
+	EngineLink	engines[PREDICTOR_MAX_ENGINES];
 	Publisher	publisher;
 } SharedState;
 

@@ -1,5 +1,5 @@
 /*
- * training_view.c - the SQL functions that steer and show trainings and the engine.
+ * training_view.c - the SQL functions that steer and show trainings.
  */
 #include "postgres.h"
 
@@ -15,12 +15,10 @@
 
 #include "extension/compat.h"
 #include "extension/jobs.h"
-#include "extension/settings.h"
 #include "extension/shared.h"
 
 PG_FUNCTION_INFO_V1(predictor_cancel_training);
 PG_FUNCTION_INFO_V1(predictor_training_progress);
-PG_FUNCTION_INFO_V1(predictor_engine_state);
 
 static const char *const state_names[] = {
 	[JOB_FREE] = "free",
@@ -140,47 +138,4 @@ predictor_training_progress(PG_FUNCTION_ARGS)
 		if (is_live(&jobs[i]) && jobs[i].database == MyDatabaseId)
 			put_progress_row(result, &jobs[i]);
 	return (Datum) 0;
-}
-
-Datum
-predictor_engine_state(PG_FUNCTION_ARGS)
-{
-	static const char *const keeper_states[] = {
-		[KEEPER_STOPPED] = "stopped",
-		[KEEPER_STARTING] = "starting",
-		[KEEPER_RUNNING] = "running",
-		[KEEPER_FAILED] = "failed",
-	};
-	TupleDesc	tupdesc;
-	Keeper		keeper;
-	Datum		values[5];
-	bool		nulls[5] = {true, false, false, true, true};
-	bool		embedded = predictor_engine_url == NULL || predictor_engine_url[0] == '\0';
-
-	shared_require();
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	LWLockAcquire(shared->lock, LW_SHARED);
-	keeper = shared->keeper;
-	LWLockRelease(shared->lock);
-
-	values[1] = BoolGetDatum(embedded);
-	values[2] = CStringGetTextDatum(embedded ? keeper_states[keeper.state] : "configured");
-	if (!embedded)
-	{
-		values[0] = CStringGetTextDatum(predictor_engine_url);
-		nulls[0] = false;
-	}
-	else if (keeper.state == KEEPER_RUNNING)
-	{
-		values[0] = CStringGetTextDatum(psprintf("https://127.0.0.1:%d", keeper.port));
-		values[3] = Int32GetDatum(keeper.engine_pid);
-		nulls[0] = nulls[3] = false;
-	}
-	else if (keeper.state == KEEPER_FAILED)
-	{
-		values[4] = CStringGetTextDatum(keeper.error);
-		nulls[4] = false;
-	}
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
 }

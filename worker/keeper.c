@@ -34,8 +34,9 @@
 #include "worker/child_process.h"
 #include "worker/worker.h"
 
-#define CERTIFICATES_TIMEOUT_MS 20000
-#define START_TIMEOUT_MS 20000
+#define CERTIFICATES_TIMEOUT_MS 60000
+/* generous: the engine is niced, and where every processor is busy its start takes minutes */
+#define START_TIMEOUT_MS 300000
 #define PREDECESSOR_TIMEOUT_MS 15000
 #define TERMINATE_AFTER_MS 5000
 #define KILL_AFTER_MS 10000

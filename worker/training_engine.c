@@ -16,10 +16,10 @@
 #include "utils/uuid.h"
 
 #include "extension/compat.h"
+#include "extension/engine_links.h"
 #include "extension/facade.h"
 #include "worker/training.h"
 
-#define API_VERSION 1
 #define POLL_MS 300
 #define UPLOAD_TIMEOUT_MS (15 * 60 * 1000)
 #define FETCH_TIMEOUT_MS (2 * 60 * 1000)
@@ -40,29 +40,25 @@ wait_a_moment(Training *training, long milliseconds)
 	training_check(training);
 }
 
+/* One engine after the other, until one answers that we understand. */
 void
 training_contact(Training *training)
 {
 	EngineCall	call = ENGINE_CALL("GET", "/v1/version");
-	EngineReply *reply;
-	Jsonb	   *facts;
-	char	   *name;
-	double		api;
+	EngineIdentity identity;
+	int			tries = Max(1, engine_links_count());
 
 	training_phase(training, "waiting for the engine");
-	engine_find(&training->engine, training_check, training);
-	training->is_found = true;
-	reply = engine_request(&training->engine, &call);
-	engine_require_answer(&training->engine, reply);
-	facts = engine_json(&training->engine, reply);
-	name = engine_json_text(facts, "name");
-	api = engine_json_number(facts, "api", 0);
-	if (name == NULL || strcmp(name, "predictord") != 0 || api != API_VERSION)
+	do
+	{
+		engine_find(&training->engine, training->submitted_to, training_check, training);
+		training->is_found = true;
+		engine_identify(&training->engine, engine_request(&training->engine, &call), &identity);
+	} while (identity.state != ENGINE_LINK_REACHABLE && --tries > 0);
+	if (identity.state != ENGINE_LINK_REACHABLE)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("engine at %s speaks version %g of the protocol, and this server version %d",
-						training->engine.url, api, API_VERSION),
-				 errhint("Install predictord and the extension from the same release.")));
+				(errcode(identity.sqlstate), errmsg_internal("%s", identity.error),
+				 identity.hint != NULL ? errhint("%s", identity.hint) : 0));
 }
 
 void
@@ -249,6 +245,24 @@ raise_ended_badly(Training *training, Jsonb *facts, const char *state)
 			 errhint("The engine's log says more.")));
 }
 
+/*
+ * The engine has been away for long: sends the job to another one, if there is one and we still have
+ * what to send.
+ */
+static bool
+go_elsewhere(Training *training, const EngineReply *reply)
+{
+	if (training->engine.embedded || engine_links_count() < 2 || training->spool == 0)
+		return false;
+	ereport(LOG,
+			(errmsg("training of model \"%s\" goes to another engine: %s", NameStr(training->job.model),
+					reply->error)));
+	engine_links_note(training->engine.url, ENGINE_LINK_UNREACHABLE, reply->error);
+	training_contact(training);
+	training_submit(training);
+	return true;
+}
+
 /* One look at the job. Returns true when it is done; `facts` are then in the training's context. */
 static bool
 look_at_job(Training *training, const char *path)
@@ -258,6 +272,8 @@ look_at_job(Training *training, const char *path)
 	Jsonb	   *facts;
 	char	   *state;
 
+	if (reply->status == 0 && go_elsewhere(training, reply))
+		return false;
 	if (reply->status == 404)
 	{
 		training->is_submitted = false;
