@@ -43,7 +43,7 @@ plan: configure
 	@$(cmake_build) plan -- -s $(quietly)
 
 engine: configure
-	@$(cmake_build) predictord -- -s $(quietly)
+	@$(cmake_build) predictord predictorctl -- -s $(quietly)
 
 tests: configure ## build the unit tests
 	@$(cmake_build) all -- -s $(quietly)
@@ -62,12 +62,12 @@ needs-postgresql:
 install: all ## install module, SQL, predictord and predictor-certs where pg_config says (DESTDIR works)
 	@$(make_extension) install >/dev/null
 	@install -d "$(DESTDIR)$(bindir)"
-	@install -m 755 $(BUILD)/cmake/engine/predictord $(BUILD)/predictor-certs "$(DESTDIR)$(bindir)/"
+	@install -m 755 $(BUILD)/cmake/engine/predictord $(BUILD)/cmake/engine/predictorctl $(BUILD)/predictor-certs "$(DESTDIR)$(bindir)/"
 	@echo "installed for PostgreSQL $(pg_major)$(if $(DESTDIR), under $(DESTDIR))"
 
 uninstall: needs-postgresql ## remove what install put there
 	@$(make_extension) uninstall >/dev/null
-	@rm -f "$(DESTDIR)$(bindir)/predictord" "$(DESTDIR)$(bindir)/predictor-certs"
+	@rm -f "$(DESTDIR)$(bindir)/predictord" "$(DESTDIR)$(bindir)/predictorctl" "$(DESTDIR)$(bindir)/predictor-certs"
 
 # What the demo and the tests run: an installation inside build/, so that nothing of the machine is touched.
 stage:

@@ -80,11 +80,7 @@ void bootstrap_coverage(const std::map<std::string, Group>& groups, uint64_t see
 void add_nodes(const TestPlan& test, const Answer& answer, Errors& times, Errors& rows) {
   for (size_t i = 0; i < test.actual.nodes.size(); i++) {
     const PredictorNode& n = test.actual.nodes[i];
-    if (n.flags & PREDICTOR_NODE_NEVER_EXECUTED) continue;
-    // What was stopped early had not yielded all of its rows.
-    const bool is_whole = (n.flags & PREDICTOR_NODE_PARTIAL) == 0;
-    if (is_whole && n.flags & PREDICTOR_NODE_HAS_ROWS)
-      rows.add(answer.nodes[i].rows, n.actual_rows);
+    if (n.flags & PREDICTOR_NODE_HAS_ROWS) rows.add(answer.nodes[i].rows, n.actual_rows);
     if (n.flags & PREDICTOR_NODE_HAS_TIME) times.add(answer.nodes[i].total_ms, n.actual_total);
   }
 }

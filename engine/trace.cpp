@@ -1,9 +1,5 @@
 #include "engine/trace.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-#include <zstd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -14,7 +10,7 @@
 #include <span>
 #include <utility>
 
-#include "engine/files.h"
+#include "engine/lines.h"
 #include "plan/explain_json.h"
 #include "plan/known.h"
 
@@ -23,100 +19,6 @@ namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMostMs = 1e10;  // 116 days
-constexpr size_t kLongestLine = size_t{64} << 20;
-
-// Cuts a stream of bytes into lines.
-class LineSplitter {
- public:
-  explicit LineSplitter(std::function<void(std::string_view)> sink) : sink_(std::move(sink)) {}
-
-  void feed(std::string_view piece) {
-    while (!piece.empty()) {
-      size_t end = piece.find('\n');
-      append(piece.substr(0, end));
-      if (end == std::string_view::npos) return;
-      finish_line();
-      piece.remove_prefix(end + 1);
-    }
-  }
-
-  void finish() {
-    if (!line_.empty()) finish_line();
-  }
-
- private:
-  // Of a line that is too long one byte more than the limit is kept, so that it can be told.
-  void append(std::string_view part) {
-    line_.append(part.substr(0, std::min(part.size(), kLongestLine + 1 - line_.size())));
-  }
-  void finish_line() {
-    sink_(line_);
-    line_.clear();
-  }
-
-  std::function<void(std::string_view)> sink_;
-  std::string line_;
-};
-
-class Decompressor {
- public:
-  explicit Decompressor(LineSplitter& out)
-      : out_(out), stream_(ZSTD_createDStream(), ZSTD_freeDStream) {}
-
-  bool feed(std::string_view piece) {
-    ZSTD_inBuffer in{piece.data(), piece.size(), 0};
-    char buffer[1 << 16];
-    bool is_full = false;
-    while (in.pos < in.size || is_full) {
-      ZSTD_outBuffer out{buffer, sizeof buffer, 0};
-      rest_ = ZSTD_decompressStream(stream_.get(), &out, &in);
-      if (ZSTD_isError(rest_)) return false;
-      out_.feed({buffer, out.pos});
-      is_full = out.pos == out.size;
-    }
-    return true;
-  }
-  // Whether the last frame is complete.
-  bool is_complete() const { return rest_ == 0; }
-
- private:
-  LineSplitter& out_;
-  std::unique_ptr<ZSTD_DStream, size_t (*)(ZSTD_DStream*)> stream_;
-  size_t rest_ = 0;
-};
-
-bool is_zstd(std::string_view start) {
-  constexpr char kMagic[] = "\x28\xb5\x2f\xfd";
-  return start.substr(0, 4) == std::string_view(kMagic, 4);
-}
-
-Error damaged(const std::filesystem::path& path, const char* how) {
-  return Error{"bad_trace", path.string() + " " + how + "; compress or copy it again"};
-}
-
-Failure read_lines(const std::filesystem::path& path, LineSplitter& lines) {
-  File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.is_open()) return file_error("read", path);
-  Decompressor decompressor(lines);
-  std::vector<char> buffer(size_t{1} << 20);
-  bool is_first = true, is_compressed = false;
-  while (true) {
-    const ssize_t got = ::read(file.descriptor(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return file_error("read", path);
-    if (got == 0) break;
-    const std::string_view piece(buffer.data(), static_cast<size_t>(got));
-    if (std::exchange(is_first, false)) is_compressed = is_zstd(piece);
-    if (!is_compressed)
-      lines.feed(piece);
-    else if (!decompressor.feed(piece))
-      return damaged(path, "is damaged: it is not what zstd wrote");
-  }
-  if (is_compressed && !decompressor.is_complete())
-    return damaged(path, "ends in the middle of its compressed data");
-  lines.finish();
-  return std::nullopt;
-}
 
 // nullptr: the times make sense.
 const char* find_absurdity(const OwnedRecord& record) {
@@ -134,13 +36,6 @@ std::string group_of(const ExplainedPlan& plan) {
   if (!plan.group.empty()) return group + plan.group;
   const PredictorRecord view = plan.record.view();
   return group + std::to_string(query_key(view)) + ' ' + std::to_string(constants_key(view));
-}
-
-// EXPLAIN prints a hash table's planned batches only once it was built, so that they would tell
-// which plans ran to their end.
-void forget_planned_batches(OwnedRecord& record) {
-  for (PredictorNode& n : record.nodes)
-    if (n.op == PREDICTOR_OP_HASH) n.planned_batches = 0;
 }
 
 bool lacks_actuals(const OwnedRecord& record) {
@@ -167,7 +62,6 @@ void read_line(std::string_view text, Trace& trace) {
     trace.rejected[reason].push_back(trace.lines);
     return;
   }
-  forget_planned_batches(plan.record);
   if (plan.unknown_nodes > 0)
     trace.remarks["unknown \"Node Type\", read as one of no known operator"].push_back(trace.lines);
   if (lacks_actuals(plan.record))
@@ -177,6 +71,11 @@ void read_line(std::string_view text, Trace& trace) {
   read.record = std::move(plan.record);
   read.line = trace.lines;
   trace.plans.push_back(std::move(read));
+}
+
+void forget_actuals(PredictorNode& n) {
+  n.flags &= static_cast<uint16_t>(~PREDICTOR_NODE_ACTUAL_FLAGS);
+  n.actual_startup = n.actual_total = n.actual_rows = n.actual_loops = n.actual_memory = kUnknown;
 }
 
 std::vector<std::byte> encode(const OwnedRecord& record) {
@@ -190,8 +89,11 @@ std::vector<std::byte> encode(const OwnedRecord& record) {
 Result<Trace> read_trace(const std::filesystem::path& path) {
   Trace trace;
   trace.path = path;
-  LineSplitter lines([&trace](std::string_view line) { read_line(line, trace); });
-  if (Failure failure = read_lines(path, lines)) return *failure;
+  const Failure failure = read_lines(path, [&trace](std::string_view line) {
+    read_line(line, trace);
+    return true;
+  });
+  if (failure) return *failure;
   return trace;
 }
 
@@ -208,12 +110,10 @@ void require_times(Trace& trace) {
 
 OwnedRecord without_actuals(const OwnedRecord& record) {
   OwnedRecord known = record;
-  for (PredictorNode& n : known.nodes) predictor_clear_actuals(&n);
+  for (PredictorNode& n : known.nodes) forget_actuals(n);
   PredictorStatement& s = known.statement;
-  s.total_time = s.planning_time = s.jit_time = s.trigger_time = kUnknown;
-  s.predicted_total = s.predicted_low = s.predicted_high = kUnknown;
-  s.finished_at = s.predicted_version = s.predicted_source = 0;
-  s.predicted_model = 0;
+  s.total_time = s.planning_time = kUnknown;
+  s.finished_at = 0;
   s.instrumentation = PREDICTOR_INSTRUMENT_NONE;
   s.flags &= static_cast<uint16_t>(~(PREDICTOR_STATEMENT_TIMED_OUT | PREDICTOR_STATEMENT_PARTIAL));
   return known;
