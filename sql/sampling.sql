@@ -138,6 +138,20 @@ SET predictor.enabled = off;
 SELECT predictor.flush();
 SELECT count(*) AS recorded, count(*) FILTER (WHERE e.flags & 2 <> 0) AS partial FROM predictor.execution e;
 
+-- however fast a plan is executed, a second has no more captures than were asked for
+SELECT predictor.flush();
+SELECT counter('captured') AS captured, counter('not_sampled') AS not_sampled,
+  extract(epoch FROM clock_timestamp()) AS began \gset
+SET predictor.track = 'all';
+SET predictor.enabled = on;
+DO 'BEGIN FOR i IN 1..20000 LOOP PERFORM a FROM sampled WHERE id = 1; END LOOP; END';
+SET predictor.enabled = off;
+RESET predictor.track;
+SELECT counter('captured') - :captured <= current_setting('predictor.max_captures_per_second')::int
+    * (1 + extract(epoch FROM clock_timestamp()) - :began) + 1 AS bounded,
+  counter('captured') > :captured AS sampled, counter('not_sampled') > :not_sampled AS passed_over;
+SELECT max(calls) >= 20000 AS all_known FROM known;
+
 SELECT predictor.reset_history();
 DROP VIEW known;
 DROP FUNCTION counter(text), looks_up(int), deep(int);
