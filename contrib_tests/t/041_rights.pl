@@ -45,6 +45,8 @@ SELECT DISTINCT p.proname FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_
 JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
 WHERE p.pronamespace = 'predictor'::regnamespace
 EOS
+# read as if it were a view
+push @sources, 'training_due';
 my %kind = ((map { $_ => 'action' } @actions), (map { $_ => 'source' } @sources));
 my $functions = query(<<'EOS');
 SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
