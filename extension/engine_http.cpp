@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -251,6 +252,13 @@ bool is_client_refusal() {
   return false;
 }
 
+// What the system said last, or 0.
+long system_error() {
+  long number = 0;
+  curl_easy_getinfo(http.easy, CURLINFO_OS_ERRNO, &number);
+  return number;
+}
+
 EngineProblem classify(CURLcode code) {
   switch (code) {
     case CURLE_OK:
@@ -281,7 +289,9 @@ EngineProblem classify(CURLcode code) {
     case CURLE_OUT_OF_MEMORY:
       return ENGINE_NO_MEMORY;
     case CURLE_SSL_CONNECT_ERROR:
-      return is_client_refusal() ? ENGINE_CLIENT_REFUSED : ENGINE_TLS;
+      if (is_client_refusal()) return ENGINE_CLIENT_REFUSED;
+      // An engine that ends during the handshake says nothing of TLS; it may be back soon.
+      return system_error() == ECONNRESET ? ENGINE_LOST : ENGINE_TLS;
 #if LIBCURL_VERSION_NUM >= 0x074d00
     case CURLE_SSL_CLIENTCERT:
       return ENGINE_CLIENT_REFUSED;
@@ -298,8 +308,7 @@ EngineProblem classify(CURLcode code) {
 
 // libcurl says that it could not connect; the system says why.
 void use_system_error() {
-  long number = 0;
-  curl_easy_getinfo(http.easy, CURLINFO_OS_ERRNO, &number);
+  const long number = system_error();
   if (number != 0) {
     std::snprintf(http.error, sizeof http.error, "%s", std::strerror(static_cast<int>(number)));
   }
