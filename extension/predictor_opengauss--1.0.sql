@@ -2,6 +2,29 @@
 
 \echo Use "CREATE EXTENSION predictor_opengauss" to load this file. \quit
 
+/* Nobody else may own the schema or have put anything there: see predictor--1.0.sql. */
+DO $$
+BEGIN
+	IF EXISTS (
+		SELECT 1 FROM pg_catalog.pg_namespace n
+		WHERE n.nspname OPERATOR(pg_catalog.=) 'opengauss'::pg_catalog.name AND (
+			NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r
+				WHERE r.oid OPERATOR(pg_catalog.=) n.nspowner AND r.rolsuper)
+			OR EXISTS (SELECT 1 FROM pg_catalog.aclexplode(n.nspacl) a
+				WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'::pg_catalog.text
+				AND a.grantee OPERATOR(pg_catalog.<>) n.nspowner)
+			OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+				WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
+				AND d.refobjid OPERATOR(pg_catalog.=) n.oid
+				AND d.classid OPERATOR(pg_catalog.<>) 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid)))
+	THEN
+		RAISE insufficient_privilege USING
+			MESSAGE = 'schema "opengauss" exists already, and is not empty or not a superuser''s alone',
+			HINT = 'Drop or rename it; CREATE EXTENSION makes its own.';
+	END IF;
+END
+$$;
+
 /* What the module does for the functions below. */
 
 CREATE FUNCTION opengauss.text_hash(string text) RETURNS integer
