@@ -18,7 +18,7 @@ JOBS ?= $(shell scripts/jobs)
 make_extension = mkdir -p $(extension_build) && $(MAKE) -s -j $(JOBS) -C $(extension_build) \
 	-f $(CURDIR)/extension/Makefile PG_CONFIG=$(PG_CONFIG) PLAN_LIB=$(CURDIR)/$(BUILD)/cmake/plan/libplan.a
 
-.PHONY: help deps all configure plan engine tests extension install uninstall stage check installcheck demo bench bench-accuracy bench-capture lint clean needs-postgresql
+.PHONY: help deps all configure plan engine tests extension install uninstall stage check installcheck demo bench bench-accuracy bench-capture bench-engine bench-gpu check-sanitize fuzz lint clean needs-postgresql
 
 help: ## this list
 	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -89,6 +89,24 @@ bench-accuracy: engine ## how well each model predicts the trace files in TRACES
 
 bench-capture: all stage ## what capture costs, with its verdict; ROUNDS=n
 	@bench/capture/run
+
+bench-engine: configure ## the engine's budgets: latency, idle and slow clients, start, memory
+	@bench/engine/run
+
+bench-gpu: ## training on a GPU against the CPU; TORCH_DIR names a LibTorch with CUDA; says so where there is no GPU
+	@TORCH_DIR="$(TORCH_DIR)" bench/gpu/run
+
+# Without LibTorch, which is not clean under them, hence a build of its own.
+check-sanitize: deps ## the unit and service tests of plan/ and engine/ under ASan and UBSan
+	@cmake -S . -B $(BUILD)/sanitize -DWITH_TORCH=OFF -DCMAKE_BUILD_TYPE=Debug \
+		-DCMAKE_CXX_FLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+		>$(BUILD)/sanitize.log 2>&1 || { cat $(BUILD)/sanitize.log; exit 1; }
+	@MAKEFLAGS= cmake --build $(BUILD)/sanitize --parallel $(JOBS) --target plan_tests engine_tests -- -s $(quietly)
+	@ASAN_OPTIONS=detect_stack_use_after_return=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		ctest --test-dir $(BUILD)/sanitize --output-on-failure --no-tests=error && echo 'check-sanitize: ok'
+
+fuzz: ## libFuzzer on the codec, control messages, traces and bundles, 60 s each
+	@engine/fuzz/run
 
 installcheck: needs-postgresql ## the SQL regression tests against a running server with Predictor installed and preloaded
 	@$(make_extension) installcheck

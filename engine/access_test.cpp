@@ -179,7 +179,8 @@ TEST_F(AccessTest, stopping_ends_idle_connections) {
 
 TEST_F(AccessTest, a_data_directory_serves_one_engine) {
   start();
-  const Result<std::unique_ptr<Server>> second = Server::start(settings_, gate_.factory());
+  const Result<std::unique_ptr<Server>> second =
+      Server::start(settings_, make_local_trainer(gate_.factory()));
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code, "data_dir_in_use");
 }
@@ -188,7 +189,8 @@ TEST_F(AccessTest, bad_certificate_files_are_named) {
   TemporaryDirectory directory;
   settings_.ca_dir = directory.path();
   const auto problem = [&] {
-    const Result<std::unique_ptr<Server>> server = Server::start(settings_, gate_.factory());
+    const Result<std::unique_ptr<Server>> server =
+        Server::start(settings_, make_local_trainer(gate_.factory()));
     return server ? "started" : server.error().message;
   };
   EXPECT_NE(problem().find("server.crt"), std::string::npos) << problem();

@@ -33,6 +33,8 @@ class Command {
 std::unique_ptr<Command> make_serve_command();
 std::unique_ptr<Command> make_train_command();
 std::unique_ptr<Command> make_evaluate_command();
+std::unique_ptr<Command> make_train_worker_command();  // not for people
+std::unique_ptr<Command> make_encode_command();
 std::unique_ptr<Command> make_inspect_command();
 std::unique_ptr<Command> make_version_command();
 

@@ -17,6 +17,8 @@ constexpr Entry kCommands[] = {
     {"serve", "Serve databases over HTTPS until told to stop", make_serve_command},
     {"train", "Train one bundle from a file of records, without a server", make_train_command},
     {"evaluate", "Train models on trace files and score them on others", make_evaluate_command},
+    {"train-worker", "", make_train_worker_command},
+    {"encode", "Turn plans in EXPLAIN's JSON into records to train with", make_encode_command},
     {"inspect", "Say what is in a bundle or a file of records", make_inspect_command},
     {"version", "Print versions and exit", make_version_command},
 };
@@ -40,6 +42,7 @@ CommandLine read_command_line(int argc, const char* const* argv) {
   std::vector<std::pair<CLI::App*, std::unique_ptr<Command>>> commands;
   for (const Entry& entry : kCommands) {
     CLI::App* sub_command = app.add_subcommand(entry.name, entry.summary);
+    if (*entry.summary == '\0') sub_command->group("");  // not in --help
     commands.emplace_back(sub_command, entry.make());
     commands.back().second->add_options(*sub_command);
   }

@@ -15,6 +15,7 @@
 #include "engine/files.h"
 #include "engine/log.h"
 #include "engine/server.h"
+#include "engine/training_process.h"
 
 namespace predictor::engine {
 namespace {
@@ -60,6 +61,7 @@ void reload(Server& server, const Result<Settings>& settings) {
   if (failure) {
     log_error("SIGHUP: nothing was changed: " + failure->message);
   } else {
+    set_log_level(settings.value().log_level);
     log_info("SIGHUP: certificates and namespaces are read anew; other settings need a restart");
   }
 }
@@ -112,16 +114,16 @@ int ServeCommand::run() {
   }
   const sigset_t signals = block_signals();
   if (settings_.exit_with_stdin) watch_standard_input();
-  Result<std::unique_ptr<Server>> server = Server::start(settings_, make_template);
-  if (!server) {
-    log_error(server.error().message);
-    return 1;
+  Result<std::unique_ptr<Server>> server =
+      Server::start(settings_, make_process_trainer({"/proc/self/exe", settings_.data_dir,
+                                                     settings_.log_file, settings_.log_level}));
+  Failure failure = server ? server.value()->wait_ready() : Failure(server.error());
+  if (!failure && !settings_.port_file.empty()) {
+    failure = write_file(settings_.port_file, server.value()->address() + "\n");
   }
-  if (!settings_.port_file.empty()) {
-    if (const Failure failure = write_file(settings_.port_file, server.value()->address() + "\n")) {
-      log_error(failure->message);
-      return 1;
-    }
+  if (failure) {
+    log_error(failure->message);
+    std::_Exit(1);
   }
   int number = 0;
   while (sigwait(&signals, &number) == 0 && number == SIGHUP) {

@@ -5,9 +5,9 @@
 
 #include "engine/command.h"
 #include "engine/files.h"
-#include "engine/job.h"
 #include "engine/json_text.h"
 #include "engine/training.h"
+#include "engine/training_json.h"
 
 namespace predictor::engine {
 namespace {
@@ -31,6 +31,10 @@ class TrainCommand : public Command {
     app.add_option("--threads", options_.threads, "threads to train with")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
+    app.add_option("--device", options_.device, "what to train on: auto, cpu or cuda:N")
+        ->capture_default_str();
+    app.add_option("--checkpoints", task_.checkpoints,
+                   "directory for checkpoints; a training that was cut off goes on from there");
     app.add_option("--memory", task_.memory_mb,
                    "MB of memory that the training may use; 0 is no limit")
         ->capture_default_str();
@@ -46,12 +50,23 @@ class TrainCommand : public Command {
 };
 
 int TrainCommand::run() {
-  Result<TrainingResult> result = run_training(task_, make_template, [](const auto& progress) {
-    std::cerr << progress.phase << ": epoch " << progress.epoch << " of " << progress.max_epochs
-              << ", loss " << progress.loss << ", validation q50 " << progress.validation_q50
+  const std::atomic<bool> stop = false;
+  if (options_.device != "cpu") {
+    const DeviceCheck check = check_device(options_.device);
+    if (!check.problem.empty()) return fail(Error{"device_failed", check.problem});
+    options_.device = check.device;
+    std::cerr << "device " << check.device << ": its canary is off by " << check.worst_difference
               << std::endl;
-    return true;
-  });
+  }
+  Result<TrainingResult> result = run_training(
+      task_, make_template,
+      [](const auto& progress) {
+        std::cerr << progress.phase << ": epoch " << progress.epoch << " of " << progress.max_epochs
+                  << ", loss " << progress.loss << ", validation q50 " << progress.validation_q50
+                  << std::endl;
+        return true;
+      },
+      stop);
   if (!result) return fail(result.error());
   if (const Failure failure = write_file(output_, result.value().bundle)) return fail(*failure);
   nlohmann::json facts = result_to_json(result.value());

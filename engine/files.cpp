@@ -165,6 +165,12 @@ void remove_file(const fs::path& path) {
   }
 }
 
+void remove_tree(const fs::path& path) {
+  std::error_code status;
+  fs::remove_all(path, status);
+  if (status) log_warning("could not remove " + path.string() + ": " + status.message());
+}
+
 Result<File> lock_directory(const fs::path& directory) {
   const fs::path path = directory / "predictord.lock";
   File file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

@@ -67,6 +67,9 @@ std::vector<std::string> directory_entries(const std::filesystem::path& path);
 // Removes the file if it is there; a failure is logged and otherwise ignored.
 void remove_file(const std::filesystem::path& path);
 
+// The same for a directory and all that is in it.
+void remove_tree(const std::filesystem::path& path);
+
 // Locks DIRECTORY/predictord.lock for this process's lifetime; fails if another process holds it.
 Result<File> lock_directory(const std::filesystem::path& directory);
 

@@ -6,6 +6,7 @@
 
 #include "engine/json_text.h"
 #include "engine/text.h"
+#include "engine/training_json.h"
 
 namespace predictor::engine {
 namespace {
@@ -14,53 +15,14 @@ using nlohmann::json;
 
 constexpr const char* kStateTexts[] = {"queued", "running", "done", "failed", "cancelled"};
 
-QError q_error_from_json(const json& parent, const char* key) {
-  QError error;
-  if (!parent.contains(key)) return error;
-  const json& object = parent[key];
-  error.q50 = json_real(object, "q50");
-  error.q90 = json_real(object, "q90");
-  error.q95 = json_real(object, "q95");
-  error.q99 = json_real(object, "q99");
-  error.mean = json_real(object, "mean");
-  error.max = json_real(object, "max");
-  error.count = static_cast<size_t>(json_number(object, "count", 0));
-  return error;
-}
-
 void add_progress(json& object, const Job& job) {
-  const TrainingProgress& progress = *job.progress;
-  object["phase"] = progress.phase;
-  object["epoch"] = progress.epoch;
-  object["max_epochs"] = progress.max_epochs;
-  object["loss"] = progress.loss;
-  object["validation_q50"] = progress.validation_q50;
-  if (!is_final(job.state)) object["eta_seconds"] = progress.eta_seconds;
-}
-
-void read_progress(const json& object, Job& job) {
-  if (!object.contains("phase")) return;
-  TrainingProgress progress;
-  progress.phase = json_string(object, "phase");
-  progress.epoch = static_cast<int>(json_number(object, "epoch", 0));
-  progress.max_epochs = static_cast<int>(json_number(object, "max_epochs", 0));
-  progress.loss = json_real(object, "loss");
-  progress.validation_q50 = json_real(object, "validation_q50");
-  job.progress = progress;
+  object.update(progress_to_json(*job.progress));
+  if (is_final(job.state)) object.erase("eta_seconds");
 }
 
 void read_result(const json& object, Job& job) {
   if (!object.contains("bundle")) return;
-  TrainingResult result;
-  result.plans = static_cast<size_t>(json_number(object, "plans", 0));
-  result.skipped = static_cast<size_t>(json_number(object, "skipped", 0));
-  result.epochs = static_cast<int>(json_number(object, "epochs", 0));
-  result.seconds = json_real(object, "seconds");
-  result.validation = q_error_from_json(object, "validation");
-  result.baseline = q_error_from_json(object, "baseline");
-  result.coverage = json_real(object, "coverage");
-  result.device = json_string(object, "device");
-  job.result = std::move(result);
+  job.result = result_from_json(object);
   job.bundle.size = static_cast<uint64_t>(json_number(object["bundle"], "size", 0));
   job.bundle.sha256 = json_string(object["bundle"], "sha256");
 }
@@ -85,23 +47,7 @@ bool read_request(const json& object, JobRequest& request) {
   return true;
 }
 
-json q_error_to_json(const QError& error) {
-  return {{"q50", error.q50},   {"q90", error.q90}, {"q95", error.q95},    {"q99", error.q99},
-          {"mean", error.mean}, {"max", error.max}, {"count", error.count}};
-}
-
 }  // namespace
-
-json result_to_json(const TrainingResult& result) {
-  return {{"plans", result.plans},
-          {"skipped", result.skipped},
-          {"epochs", result.epochs},
-          {"seconds", result.seconds},
-          {"validation", q_error_to_json(result.validation)},
-          {"baseline", q_error_to_json(result.baseline)},
-          {"coverage", result.coverage},
-          {"device", result.device}};
-}
 
 const char* job_state_text(JobState state) { return kStateTexts[static_cast<int>(state)]; }
 
@@ -120,7 +66,7 @@ json job_to_json(const Job& job) {
                  {"attempts", job.attempts}};
   if (job.started_at != 0) object["started_at"] = job.started_at;
   if (job.finished_at != 0) object["finished_at"] = job.finished_at;
-  if (job.state == JobState::kRunning) object["device"] = "cpu";
+  if (!job.device.empty()) object["device"] = job.device;
   if (job.cancel_requested) object["cancel_requested"] = true;
   if (job.progress) add_progress(object, job);
   if (job.result) {
@@ -147,7 +93,8 @@ std::optional<Job> job_from_json(const json& object) {
   job.finished_at = json_number(object, "finished_at", 0);
   job.attempts = static_cast<int>(json_number(object, "attempts", 0));
   job.cancel_requested = object.contains("cancel_requested");
-  read_progress(object, job);
+  job.device = json_string(object, "device");
+  if (object.contains("phase")) job.progress = progress_from_json(object);
   read_result(object, job);
   if (object.contains("error")) {
     job.error =

@@ -42,14 +42,12 @@ struct Job {
   int64_t finished_at = 0;
   int attempts = 0;  // runs that ended neither well nor badly: the engine died under them
   bool cancel_requested = false;
+  std::string device;  // known when it runs or ran
   std::optional<TrainingProgress> progress;
   std::optional<TrainingResult> result;  // without the bundle's bytes
   BundleFacts bundle;                    // known when done
   Failure error;                         // known when failed
 };
-
-// The facts of a training, without the bundle.
-nlohmann::json result_to_json(const TrainingResult& result);
 
 nlohmann::json job_to_json(const Job& job);
 

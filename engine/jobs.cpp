@@ -18,6 +18,7 @@ using nlohmann::json;
 constexpr size_t kJobFileLimit = 1 << 20;
 constexpr char kJobSuffix[] = ".json";
 constexpr char kRecordsSuffix[] = ".records";
+constexpr char kCheckpointsSuffix[] = ".checkpoints";
 
 std::string describe(const Job& job) {
   return "job " + job.request.id + " (model " + job.request.model + " version " +
@@ -26,16 +27,20 @@ std::string describe(const Job& job) {
 
 }  // namespace
 
-JobQueue::JobQueue(Options options, Store& store, TemplateFactory factory)
-    : options_(std::move(options)), store_(store), factory_(std::move(factory)) {}
+JobQueue::JobQueue(Options options, Store& store, Trainer& trainer, TrainingSlots& slots)
+    : options_(std::move(options)), store_(store), trainer_(trainer), slots_(slots) {}
 
 JobQueue::~JobQueue() {
   request_stop();
-  if (runner_.joinable()) runner_.join();
+  for (std::thread& runner : runners_) runner.join();
 }
 
 fs::path JobQueue::records_path(const Key& key) const {
   return options_.data_dir / "uploads" / key.first / (key.second + kRecordsSuffix);
+}
+
+fs::path JobQueue::checkpoints_path(const Key& key) const {
+  return options_.data_dir / "uploads" / key.first / (key.second + kCheckpointsSuffix);
 }
 
 fs::path JobQueue::job_path(const Key& key) const {
@@ -94,7 +99,9 @@ void JobQueue::reopen(Job job) {
            Error{"records_lost",
                  "the records of the job are gone from the engine's disk; submit "
                  "them again as a new job"});
-  } else if (stored.attempts >= kMostAttempts) {
+  } else if (stored.attempts >= (fs::exists(checkpoints_path(key), status)
+                                     ? kMostAttemptsWithCheckpoints
+                                     : kMostAttempts)) {
     finish(stored, JobState::kFailed,
            Error{"engine_died", "the engine died " + std::to_string(stored.attempts) +
                                     " times while it ran this job, perhaps for want of memory; "
@@ -116,11 +123,10 @@ void JobQueue::remove_orphans() {
       continue;
     }
     for (const std::string& entry : directory_entries(root / space)) {
-      const size_t suffix = sizeof(kRecordsSuffix) - 1;
-      const auto job = entry.ends_with(kRecordsSuffix)
-                           ? jobs_.find({space, entry.substr(0, entry.size() - suffix)})
-                           : jobs_.end();
-      if (job == jobs_.end() || is_final(job->second.state)) remove_file(root / space / entry);
+      const bool is_known = entry.ends_with(kRecordsSuffix) || entry.ends_with(kCheckpointsSuffix);
+      const auto job =
+          is_known ? jobs_.find({space, entry.substr(0, entry.rfind('.'))}) : jobs_.end();
+      if (job == jobs_.end() || is_final(job->second.state)) remove_tree(root / space / entry);
     }
   }
 }
@@ -160,7 +166,7 @@ Failure JobQueue::check_admission(const JobRequest& request) {
 }
 
 Failure JobQueue::admit(const JobRequest& request) {
-  if (!factory_(request.template_name)) {
+  if (!trainer_.has_template(request.template_name)) {
     return Error{"unknown_template",
                  "there is no template \"" + printable(request.template_name) +
                      "\"; GET /v1/version lists the templates",
@@ -251,8 +257,19 @@ Result<Job> JobQueue::cancel(const std::vector<std::string>& spaces, const std::
     answer.state = JobState::kCancelled;
     return answer;
   }
+  if (const auto stop = stops_.find(key_of(job->request)); stop != stops_.end()) {
+    stop->second = true;
+  }
   save_or_log(*job);
   return *job;
+}
+
+JobQueue::Load JobQueue::load() {
+  const std::lock_guard lock(mutex_);
+  Load load;
+  load.waiting = waiting_.size();
+  for (const auto& [key, stop] : stops_) load.running.push_back(jobs_[key]);
+  return load;
 }
 
 // The job may be forgotten by this; do not use it afterwards.
@@ -262,6 +279,8 @@ void JobQueue::finish(Job& job, JobState state, Failure error) {
   job.finished_at = unix_milliseconds();
   save_or_log(job);
   remove_file(records_path(key_of(job.request)));
+  remove_tree(checkpoints_path(key_of(job.request)));
+  options_.on_end(state);
   if (job.error) {
     log_warning(describe(job) + " failed: " + job.error->code + ": " + job.error->message);
   } else {
@@ -286,53 +305,73 @@ void JobQueue::forget_oldest(const std::string& space) {
   }
 }
 
-// The runner
+// The runners
 
-void JobQueue::start() {
+void JobQueue::start(const DeviceCheck& device, size_t concurrency) {
   const std::lock_guard lock(mutex_);
-  is_running_ = true;
-  runner_ = std::thread([this] { run(); });
+  device_ = device;
+  runners_left_ = concurrency;
+  for (size_t i = 0; i < concurrency; i++) runners_.emplace_back([this] { run(); });
 }
 
 void JobQueue::request_stop() {
   const std::lock_guard lock(mutex_);
   is_stopping_ = true;
+  for (auto& [key, stop] : stops_) stop = true;
   changed_.notify_all();
 }
 
 bool JobQueue::wait_stopped(std::chrono::milliseconds patience) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, patience, [this] { return !is_running_; });
+  return changed_.wait_for(lock, patience, [this] { return runners_left_ == 0; });
 }
 
 void JobQueue::run() {
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return is_stopping_ || !waiting_.empty(); });
-    if (is_stopping_) break;
-    const Key key = waiting_.front();
-    waiting_.pop_front();
-    Job& job = jobs_[key];
-    job.state = JobState::kRunning;
-    job.started_at = unix_milliseconds();
-    job.attempts++;
-    save_or_log(job);
-    log_info(describe(job) + " is running");
-    TrainingTask task;
-    task.records = records_path(key);
-    task.template_name = job.request.template_name;
-    task.options.seed = job.request.seed;
-    task.options.threads = options_.threads;
-    if (job.request.max_epochs > 0) task.options.max_epochs = job.request.max_epochs;
-    task.memory_mb = options_.memory_mb;
     lock.unlock();
-    conclude(key, run_training(task, factory_, [&](const TrainingProgress& progress) {
-               return note_progress(key, progress);
-             }));
+    const bool has_slot = slots_.acquire([this] { return is_stopping_.load(); });
     lock.lock();
+    if (!has_slot) break;
+    if (!is_stopping_ && !waiting_.empty()) {
+      const Key key = waiting_.front();
+      waiting_.pop_front();
+      const TrainingTask task = begin(key);
+      std::atomic<bool>& stop = stops_[key];
+      lock.unlock();
+      conclude(key,
+               device_.problem.empty()
+                   ? trainer_.train(
+                         task, [&](const TrainingProgress& now) { return note_progress(key, now); },
+                         stop)
+                   : Error{"device_failed", device_.problem});
+      lock.lock();
+    }
+    slots_.release();
   }
-  is_running_ = false;
+  runners_left_--;
   changed_.notify_all();
+}
+
+TrainingTask JobQueue::begin(const Key& key) {
+  Job& job = jobs_[key];
+  job.state = JobState::kRunning;
+  job.started_at = unix_milliseconds();
+  job.attempts++;
+  job.device = device_.device;
+  save_or_log(job);
+  log_info(describe(job) + " is running on " + job.device);
+  TrainingTask task;
+  task.records = records_path(key);
+  task.checkpoints = checkpoints_path(key);
+  task.template_name = job.request.template_name;
+  task.options.seed = job.request.seed;
+  task.options.threads = options_.threads;
+  task.options.device = device_.device;
+  if (job.request.max_epochs > 0) task.options.max_epochs = job.request.max_epochs;
+  task.memory_mb = options_.memory_mb;
+  return task;
 }
 
 bool JobQueue::note_progress(const Key& key, const TrainingProgress& progress) {
@@ -353,6 +392,7 @@ void JobQueue::conclude(const Key& key, Result<TrainingResult> result) {
     lock.lock();
     if (stored && job.cancel_requested) store_.remove(name);
   }
+  stops_.erase(key);
   if (job.cancel_requested) {
     finish(job, JobState::kCancelled, std::nullopt);
   } else if (stored) {
@@ -368,7 +408,7 @@ void JobQueue::conclude(const Key& key, Result<TrainingResult> result) {
     job.attempts--;
     job.progress.reset();
     save_or_log(job);
-    log_info(describe(job) + " is interrupted; it starts again with the engine");
+    log_info(describe(job) + " is interrupted; it goes on when the engine starts again");
   } else {
     finish(job, JobState::kFailed, result.error());
   }

@@ -1,7 +1,7 @@
-// jobs.h - the queue of training jobs, and the one thread that trains.
+// jobs.h - the queue of training jobs, and the threads that see to their training.
 //
 //             submit
-//                |        the runner takes it
+//                |        a runner takes it
 //                v       ---------------------->            --> done
 //             queued                            running ---+--> failed
 //                |       <----------------------            --> cancelled
@@ -9,9 +9,11 @@
 //                '--> cancelled
 //
 // done, failed and cancelled are final. Every change of state is on disk before anyone is told
-// (DATA/jobs/NAMESPACE/JOB.json; the records in DATA/uploads/NAMESPACE/JOB.records until the job is
-// final), so that an engine that was killed queues again what it had not finished. A job under
-// which the engine died kMostAttempts times fails, instead of taking it down for ever.
+// (DATA/jobs/NAMESPACE/JOB.json). Until the job is final its records are in
+// DATA/uploads/NAMESPACE/JOB.records and its checkpoints in JOB.checkpoints/ beside them, so that
+// an engine that was killed queues again what it had not finished, and loses the current epoch at
+// most. A job under which the engine died kMostAttempts times without a single checkpoint fails,
+// instead of taking the engine down for ever.
 //
 // The id is the client's: submitting the same job again returns the job there is, submitting
 // another job under the same id is a conflict.
@@ -20,10 +22,12 @@
 #ifndef PREDICTOR_ENGINE_JOBS_H
 #define PREDICTOR_ENGINE_JOBS_H
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -35,27 +39,31 @@
 #include "engine/job.h"
 #include "engine/store.h"
 #include "engine/training.h"
+#include "engine/training_slots.h"
 
 namespace predictor::engine {
 
 class JobQueue {
  public:
   static constexpr int kMostAttempts = 3;
+  static constexpr int kMostAttemptsWithCheckpoints = 20;
 
   struct Options {
     std::filesystem::path data_dir;
     size_t queue = 16;           // jobs waiting
     size_t finished_jobs = 256;  // remembered, per namespace
     int threads = 1;
-    uint64_t memory_mb = 0;
+    uint64_t memory_mb = 0;                                  // for each training
+    std::function<void(JobState)> on_end = [](JobState) {};  // called under the lock
   };
 
-  JobQueue(Options options, Store& store, TemplateFactory factory);
+  JobQueue(Options options, Store& store, Trainer& trainer, TrainingSlots& slots);
   ~JobQueue();
 
-  // Reads the jobs of earlier runs; then start() begins to train.
+  // Reads the jobs of earlier runs; then start() begins to train on the device, so many jobs at the
+  // same time. If the device has a problem, each job fails with it.
   Failure open();
-  void start();
+  void start(const DeviceCheck& device, size_t concurrency);
 
   // Interrupts the training, which goes back to the queue on disk. wait_stopped() returns false if
   // the training did not end in time; the process should then end without it.
@@ -73,6 +81,12 @@ class JobQueue {
   Result<Job> find(const std::vector<std::string>& spaces, const std::string& id);
   std::vector<Job> list(const std::vector<std::string>& spaces);  // oldest first
 
+  struct Load {
+    size_t waiting = 0;
+    std::vector<Job> running;
+  };
+  Load load();
+
   // A queued job is cancelled at once, a running one when its training has noticed (a second).
   Result<Job> cancel(const std::vector<std::string>& spaces, const std::string& id);
 
@@ -84,6 +98,7 @@ class JobQueue {
 
   static Key key_of(const JobRequest& request) { return {request.space, request.id}; }
   std::filesystem::path records_path(const Key& key) const;
+  std::filesystem::path checkpoints_path(const Key& key) const;
   std::filesystem::path job_path(const Key& key) const;
 
   void open_namespace(const std::string& space);
@@ -97,20 +112,24 @@ class JobQueue {
   void forget_oldest(const std::string& space);
 
   void run();
+  TrainingTask begin(const Key& key);
   bool note_progress(const Key& key, const TrainingProgress& progress);
   void conclude(const Key& key, Result<TrainingResult> result);
 
   const Options options_;
   Store& store_;
-  const TemplateFactory factory_;
+  Trainer& trainer_;
+  TrainingSlots& slots_;
+  DeviceCheck device_;  // written before the runners start
 
   std::mutex mutex_;  // guards everything below; also held over the small writes of job files
   std::condition_variable changed_;
   std::map<Key, Job> jobs_;
   std::deque<Key> waiting_;
-  bool is_stopping_ = false;
-  bool is_running_ = false;  // the runner thread has not ended
-  std::thread runner_;
+  std::map<Key, std::atomic<bool>> stops_;  // of the running trainings: set to end one
+  std::atomic<bool> is_stopping_ = false;   // written under the lock
+  size_t runners_left_ = 0;                 // that have not ended
+  std::vector<std::thread> runners_;
 };
 
 }  // namespace predictor::engine

@@ -17,12 +17,15 @@ namespace fs = std::filesystem;
 
 class JobsTest : public ::testing::Test {
  protected:
+  JobsTest() { slots_.add(1); }
+
   // A queue that does not train until start() is called.
   std::unique_ptr<JobQueue> open(size_t finished_jobs = 256, uint64_t memory_mb = 0) {
     store_ = std::make_unique<Store>(data_.path(), 2);
     EXPECT_FALSE(store_->open());
-    auto queue = std::make_unique<JobQueue>(
-        JobQueue::Options{data_.path(), 16, finished_jobs, 1, memory_mb}, *store_, gate_.factory());
+    auto queue =
+        std::make_unique<JobQueue>(JobQueue::Options{data_.path(), 16, finished_jobs, 1, memory_mb},
+                                   *store_, *trainer_, slots_);
     EXPECT_FALSE(queue->open());
     return queue;
   }
@@ -64,6 +67,8 @@ class JobsTest : public ::testing::Test {
 
   TemporaryDirectory data_;
   Gate gate_{true};
+  std::unique_ptr<Trainer> trainer_ = make_local_trainer(gate_.factory());
+  TrainingSlots slots_;
   std::unique_ptr<Store> store_;
 };
 
@@ -72,7 +77,7 @@ TEST_F(JobsTest, a_job_interrupted_by_a_crash_runs_again) {
   pretend_death(1, 1);
   const auto queue = open();
   EXPECT_EQ(queue->find({"db1"}, uuid(1)).value().state, JobState::kQueued);
-  queue->start();
+  queue->start({"cpu", 0, ""}, 1);
   const Job job = await(*queue, 1);
   EXPECT_EQ(job.state, JobState::kDone);
   EXPECT_EQ(job.attempts, 2);
@@ -108,7 +113,7 @@ TEST_F(JobsTest, a_damaged_job_file_is_set_aside) {
 
 TEST_F(JobsTest, only_so_many_finished_jobs_are_remembered) {
   const auto queue = open(2);
-  queue->start();
+  queue->start({"cpu", 0, ""}, 1);
   for (int number : {1, 2, 3}) {
     ASSERT_TRUE(submit(*queue, number).ok());
     while (fs::exists(data_.path() / "uploads" / "db1" / (uuid(number) + ".records"))) {
@@ -123,16 +128,16 @@ TEST_F(JobsTest, only_so_many_finished_jobs_are_remembered) {
 
 TEST_F(JobsTest, the_memory_limit_fails_the_job) {
   const auto queue = open(256, 1);
-  queue->start();
+  queue->start({"cpu", 0, ""}, 1);
   ASSERT_TRUE(submit(*queue, 1).ok());
   const Job job = await(*queue, 1);
-  EXPECT_EQ(job.state, JobState::kFailed);
+  ASSERT_EQ(job.state, JobState::kFailed);
   EXPECT_EQ(job.error->code, "out_of_memory");
 }
 
 TEST_F(JobsTest, a_job_is_the_same_on_disk) {
   const auto queue = open();
-  queue->start();
+  queue->start({"cpu", 0, ""}, 1);
   ASSERT_TRUE(submit(*queue, 1).ok());
   const nlohmann::json object = job_to_json(await(*queue, 1));
   const std::optional<Job> read = job_from_json(object);

@@ -41,6 +41,10 @@ Failure open_log(const std::string& file, const std::string& level) {
   return std::nullopt;
 }
 
+void set_log_level(const std::string& level) {
+  spdlog::default_logger_raw()->set_level(spdlog::level::from_str(level));
+}
+
 void log_debug(const std::string& message) { write(spdlog::level::debug, message); }
 void log_info(const std::string& message) { write(spdlog::level::info, message); }
 void log_warning(const std::string& message) { write(spdlog::level::warn, message); }

@@ -14,6 +14,8 @@ namespace predictor::engine {
 // `file` empty: standard error. `level`: debug, info, warning or error.
 Failure open_log(const std::string& file, const std::string& level);
 
+void set_log_level(const std::string& level);
+
 void log_debug(const std::string& message);
 void log_info(const std::string& message);
 void log_warning(const std::string& message);

@@ -4,7 +4,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/thread_pool.hpp>
+#include <future>
 #include <thread>
 #include <utility>  // Asio 1.74's awaitable.hpp needs it and does not include it
 #include <vector>
@@ -21,7 +21,9 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr size_t kBlockingThreads = 2;
+constexpr size_t kDiskThreads = 2;
+constexpr size_t kLongThreads = 4;
+constexpr size_t kModelCacheBytes = 128 << 20;
 constexpr auto kTrainingPatience = std::chrono::seconds(10);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kDay = std::chrono::hours(24);
@@ -48,33 +50,48 @@ Result<tcp::endpoint> resolve(asio::io_context& io, const std::string& listen) {
 }  // namespace
 
 struct Server::Parts {
-  Parts(Settings chosen, TemplateFactory factory)
+  Parts(Settings chosen, std::unique_ptr<Trainer> who_trains)
       : settings(std::move(chosen)),
+        trainer(std::move(who_trains)),
         store(settings.data_dir, settings.limits.versions),
+        models(store, kModelCacheBytes),
         jobs({settings.data_dir, settings.limits.queue, settings.limits.finished_jobs,
-              settings.threads, settings.memory_mb},
-             store, std::move(factory)),
-        api(settings, store, jobs),
+              settings.threads, settings.memory_mb,
+              [this](JobState state) { metrics.count_job(state); }},
+             store, *trainer, slots),
+        api({settings, store, jobs, models, status, [this] { return metrics.text(measure()); },
+             metrics}),
         access(settings),
-        context{settings, api, tls, access, blocking, {}, {}, {}, false} {}
+        context{settings,   api,          tls, access, metrics, disk,
+                prediction, long_running, {},  {},     {},      false} {}
 
   Failure open();
+  void load();
+  void start_jobs();
   Failure listen();
   void accept();
   void accepted(error_code error, tcp::socket socket);
   void watch_expiries();
   void end_io();
+  Metrics::Snapshot measure();
 
   const Settings settings;
   File lock;  // of the data directory
   std::string address;
 
+  Status status;
+  Metrics metrics;
+  TrainingSlots slots;
+  const std::unique_ptr<Trainer> trainer;
   Store store;
+  ModelCache models;
   JobQueue jobs;
   Api api;
   ServerTls tls;
   Access access;
-  asio::thread_pool blocking{kBlockingThreads};
+  Executor disk{kDiskThreads, settings.limits.disk_queue};
+  Executor prediction{static_cast<size_t>(settings.predict_threads), settings.limits.predict_queue};
+  Executor long_running{kLongThreads, 0};
   SessionContext context;
   // Its destruction destroys the sessions that are left, which refer to all of the above.
   asio::io_context io;
@@ -83,6 +100,10 @@ struct Server::Parts {
   asio::steady_timer day{asio::make_strand(io)};
   bool is_full = false;  // the connection limit was reached, and said so
   std::vector<std::thread> threads;
+  std::thread loader;
+  std::promise<Failure> loaded;
+  std::shared_future<Failure> load_result = loaded.get_future().share();
+  std::atomic<bool> is_stopping = false;
   bool is_stopped = false;
 };
 
@@ -91,9 +112,52 @@ Failure Server::Parts::open() {
   Result<File> locked = lock_directory(settings.data_dir);
   if (!locked) return locked.error();
   lock = std::move(locked.value());
-  if (Failure failure = tls.load(settings)) return failure;
-  if (Failure failure = store.open()) return failure;
-  return jobs.open();
+  return tls.load(settings);
+}
+
+// In a thread of its own.
+void Server::Parts::load() {
+  Failure failure = store.open();
+  if (!failure) failure = jobs.open();
+  if (!failure && !is_stopping) status.set_phase(Status::Phase::kReady);
+  loaded.set_value(failure);
+  if (!failure) start_jobs();
+}
+
+void Server::Parts::start_jobs() {
+  const DeviceCheck device = trainer->check_device(settings.device, is_stopping);
+  if (is_stopping) return;
+  status.set_device(device);
+  const bool is_gpu = device.device.starts_with("cuda");
+  const size_t concurrency = is_gpu ? static_cast<size_t>(settings.training_concurrency) : 1;
+  if (device.problem.empty()) {
+    log_info("trainings run on " + device.device + "; its canary is off by " +
+             std::to_string(device.worst_difference));
+  } else {
+    log_error("no training can run: " + device.problem);
+  }
+  slots.add(concurrency);
+  jobs.start(device, concurrency);
+}
+
+Metrics::Snapshot Server::Parts::measure() {
+  Metrics::Snapshot now;
+  now.is_ready = status.phase() == Status::Phase::kReady;
+  {
+    const std::lock_guard guard(context.mutex);
+    now.connections = context.sessions.size();
+  }
+  now.disk_tasks = disk.taken();
+  now.prediction_tasks = prediction.taken();
+  now.uploads = api.uploads();
+  JobQueue::Load load = jobs.load();
+  now.queued_jobs = load.waiting;
+  now.running = std::move(load.running);
+  store.measure(now.bundles, now.bundle_bytes);
+  now.device = status.device().device;
+  now.resident_bytes = resident_megabytes() << 20;
+  now.certificates = tls.expiries();
+  return now;
 }
 
 Failure Server::Parts::listen() {
@@ -142,6 +206,7 @@ void Server::Parts::accepted(error_code error, tcp::socket socket) {
     start_session(context, std::move(socket));
   } else if (!is_full) {
     is_full = true;
+    metrics.count_refused_connection("limit");
     log_warning("refusing connections: " + std::to_string(count) +
                 " are open; limits.connections allows no more");
   }
@@ -161,23 +226,24 @@ void Server::Parts::end_io() {
   io.stop();
   for (std::thread& thread : threads) thread.join();
   threads.clear();
-  blocking.join();
+  disk.join();
+  prediction.join();
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Server::~Server() { stop(); }
 
-Result<std::unique_ptr<Server>> Server::start(Settings settings, TemplateFactory factory) {
-  auto parts = std::make_unique<Parts>(std::move(settings), std::move(factory));
+Result<std::unique_ptr<Server>> Server::start(Settings settings, std::unique_ptr<Trainer> trainer) {
+  auto parts = std::make_unique<Parts>(std::move(settings), std::move(trainer));
   if (Failure failure = parts->open()) return *failure;
   if (Failure failure = parts->listen()) return *failure;
-  parts->jobs.start();
   parts->watch_expiries();
   parts->accept();
   for (int i = 0; i < parts->settings.io_threads; i++) {
     parts->threads.emplace_back([&io = parts->io] { io.run(); });
   }
+  parts->loader = std::thread([&parts = *parts] { parts.load(); });
   log_info("listening on " + parts->address);
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
@@ -195,10 +261,14 @@ Failure Server::reload(const Settings& settings) {
   return std::nullopt;
 }
 
+Failure Server::wait_ready() { return parts_->load_result.get(); }
+
 bool Server::stop() {
   Parts& parts = *parts_;
   if (parts.is_stopped) return true;
   parts.is_stopped = true;
+  parts.is_stopping = true;
+  parts.status.set_phase(Status::Phase::kStopping);
   parts.jobs.request_stop();
   asio::post(parts.io, [&parts] {
     error_code ignored;
@@ -217,6 +287,7 @@ bool Server::stop() {
     }
   }
   parts.end_io();
+  if (parts.loader.joinable()) parts.loader.join();
   return parts.jobs.wait_stopped(kTrainingPatience);
 }
 

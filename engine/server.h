@@ -1,7 +1,9 @@
 // server.h - the HTTPS service: listens, owns the connections, the store and the job queue.
 //
-// Threads: io_threads run the connections and never compute or touch the disk; a small pool does
-// what requests need of the disk; one thread trains (jobs.h). The process's signals are main.cpp's.
+// Threads: io_threads run the connections and never compute or touch the disk. What requests need
+// of the disk, predictions and trainings have executors of their own (executor.h, jobs.h). One
+// thread loads the store and tries the device at start; the connections are served meanwhile, with
+// 503 where the store is needed. The process's signals are the sub-command's business.
 #ifndef PREDICTOR_ENGINE_SERVER_H
 #define PREDICTOR_ENGINE_SERVER_H
 
@@ -18,8 +20,8 @@ namespace predictor::engine {
 
 class Server {
  public:
-  // Opens the data directory, reads the certificates, listens and starts all threads.
-  static Result<std::unique_ptr<Server>> start(Settings settings, TemplateFactory factory);
+  // Locks the data directory, reads the certificates, listens and starts all threads.
+  static Result<std::unique_ptr<Server>> start(Settings settings, std::unique_ptr<Trainer> trainer);
   ~Server();
 
   // "HOST:PORT" as it is bound.
@@ -31,6 +33,9 @@ class Server {
 
   // What of the certificates ends when.
   std::vector<Expiry> expiries() const;
+
+  // Waits until the store is loaded; the reason if it cannot be.
+  Failure wait_ready();
 
   // Stops to listen, lets requests in flight end within the drain deadline, interrupts the
   // training. False if the training did not stop in time: the process should then end at once;

@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -36,18 +37,24 @@ constexpr size_t kPieceSize = 256 << 10;
 constexpr auto kLinger = std::chrono::seconds(2);          // for a refused upload to notice
 constexpr auto kGoodbye = std::chrono::milliseconds(300);  // for TLS to close
 
-// Runs `work` in the pool; the coroutine goes on, where it ran before, with what it returned.
+// A body that comes slower than this, after a first grace, is a client that is stuck.
+constexpr size_t kLeastBytesPerSecond = 1024;
+
+// Runs `work` in the executor; the coroutine goes on, where it ran before, with what it returned.
+// Nothing, and the work is not done, if the executor is full or has no time for it until `end`.
 template <class Work>
-Task<std::invoke_result_t<Work>> in_pool(asio::thread_pool& pool, Work work) {
-  using Value = std::invoke_result_t<Work>;
-  auto start = [&pool](auto handler, Work job) {
-    auto executor = asio::get_associated_executor(handler);
-    asio::post(pool, [handler = std::move(handler), job = std::move(job),
-                      guard = asio::make_work_guard(executor)]() mutable {
+Task<std::optional<std::invoke_result_t<Work>>> run_in(Executor& executor, Clock::time_point end,
+                                                       Work work) {
+  using Value = std::optional<std::invoke_result_t<Work>>;
+  if (!executor.take()) co_return std::nullopt;
+  auto start = [&executor, end](auto handler, Work job) {
+    auto home = asio::get_associated_executor(handler);
+    executor.post([handler = std::move(handler), job = std::move(job), end,
+                   guard = asio::make_work_guard(home)]() mutable {
       std::exception_ptr problem;
-      Value value{};
+      Value value;
       try {
-        value = job();
+        if (Clock::now() < end) value = job();
       } catch (...) {
         problem = std::current_exception();  // rethrown in the coroutine
       }
@@ -68,6 +75,8 @@ asio::ssl::context share(const std::shared_ptr<ssl_ctx_st>& tls) {
   return asio::ssl::context(tls.get());
 }
 
+const Error kBusy{"busy", "the engine has too much to do; ask again in a moment", 503, 1};
+
 }  // namespace
 
 // Ends a session: there is nobody to answer. Caught in run(), which logs the reason.
@@ -87,6 +96,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const auto peer = tcp().socket().remote_endpoint(ignored);
     peer_ = ignored ? "a client" : peer.address().to_string() + ":" + std::to_string(peer.port());
     tcp().socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    context_.metrics.count_connection();
     context_.sessions.insert(this);
     is_draining_ = context_.is_draining;
   }
@@ -124,9 +134,12 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<bool> serve_request();
   Task<bool> wait_for_request();
   Task<bool> read_header(Parser& parser);
-  Task<Response> answer(Parser& parser, const RequestHead& head);
+  Task<Response> answer(Parser& parser, const RequestHead& head, Decision& decision);
   Task<std::optional<Response>> receive_body(Parser& parser, Intake* intake);
-  Task<size_t> read_piece(Parser& parser, Clock::time_point end, error_code& error);
+  Task<Failure> take(Intake& intake, size_t filled, Clock::time_point end);
+  Task<Response> finish(Intake& intake);
+  Task<size_t> read_piece(Parser& parser, Clock::time_point start, size_t received,
+                          error_code& error);
   Task<void> write(std::string text);
   Task<void> send_continue();
   Task<void> send(Response response, bool keep_alive);
@@ -192,11 +205,16 @@ Task<bool> Session::handshake() {
     const std::string problem = handshake_problem(
         stream_.native_handle(), is_openssl ? static_cast<unsigned long>(error.value()) : 0);
     log_warning("refused " + peer_ + ": " + (problem.empty() ? error.message() : problem));
+    context_.metrics.count_refused_connection("tls");
     co_await let_alert_through();
     co_return false;
   }
   caller_ = context_.access.identify(stream_.native_handle());
-  if (caller_) peer_ = caller_.value().name + " (" + peer_ + ")";
+  if (caller_) {
+    peer_ = caller_.value().name + " (" + peer_ + ")";
+  } else {
+    context_.metrics.count_refused_connection("name");
+  }
   co_return true;
 }
 
@@ -217,7 +235,13 @@ Task<bool> Session::serve_request() {
   head.is_chunked = parser.chunked();
   if (const auto length = parser.content_length()) head.content_length = *length;
 
-  Response response = co_await answer(parser, head);
+  const Clock::time_point start = Clock::now();
+  Decision decision;
+  Response response = co_await answer(parser, head, decision);
+  const std::chrono::duration<double> taken = Clock::now() - start;
+  const bool is_known = std::string_view(decision.route) != "other";
+  context_.metrics.count_request(decision.route, is_known ? head.method : "other", response.status,
+                                 taken.count());
   if (response.status >= 400) {
     log_warning(peer_ + ": " + printable(head.method + " " + head.target) + ": " +
                 std::to_string(response.status) + " " + response.body);
@@ -271,14 +295,16 @@ Task<bool> Session::read_header(Parser& parser) {
   co_return false;
 }
 
-Task<Response> Session::answer(Parser& parser, const RequestHead& head) {
+Task<Response> Session::answer(Parser& parser, const RequestHead& head, Decision& decision) {
   if (!caller_) co_return error_response(caller_.error());
-  Decision decision;
-  if (Api::is_probe(head.target)) {
+  if (Api::decides_at_once(head)) {
     decision = context_.api.decide(caller_.value(), head);
   } else {
-    decision = co_await in_pool(
-        context_.blocking, [this, &head] { return context_.api.decide(caller_.value(), head); });
+    auto decided = co_await run_in(context_.disk, Clock::now() + deadlines_.request, [this, &head] {
+      return context_.api.decide(caller_.value(), head);
+    });
+    if (!decided) co_return error_response(kBusy);
+    decision = std::move(*decided);
   }
   Intake* intake = decision.intake.get();
   if (intake != nullptr && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
@@ -290,41 +316,65 @@ Task<Response> Session::answer(Parser& parser, const RequestHead& head) {
   if (refusal) co_return std::move(*refusal);
   piece_ = {};  // an idle connection should hold little memory
   if (intake == nullptr) co_return std::move(decision.answer);
-  co_return co_await in_pool(context_.blocking, [intake] { return intake->finish(); });
+  co_return co_await finish(*intake);
 }
 
 // Nothing if the whole body came and was taken; without an intake it is dropped.
 Task<std::optional<Response>> Session::receive_body(Parser& parser, Intake* intake) {
-  const Clock::time_point end = Clock::now() + deadlines_.body;
-  size_t dropped = 0;
+  const Clock::time_point start = Clock::now();
+  size_t received = 0;
   parser.eager(true);
   while (!parser.is_done()) {
     error_code error;
-    const size_t filled = co_await read_piece(parser, end, error);
+    const size_t filled = co_await read_piece(parser, start, received, error);
     if (error) throw ClientGone{"the request's body did not arrive: " + error.message()};
+    received += filled;
     if (intake == nullptr) {
-      dropped += filled;
-      if (dropped <= context_.settings.limits.body_bytes) continue;
+      if (received <= context_.settings.limits.body_bytes) continue;
       co_return error_response({"body_too_large", "this request takes no such body", 413});
     }
-    const std::span<const std::byte> content(piece_.data(), filled);
-    const Failure failure =
-        co_await in_pool(context_.blocking, [intake, content] { return intake->write(content); });
+    const Failure failure = co_await take(*intake, filled, Clock::now() + deadlines_.request);
     if (failure) co_return error_response(*failure);
   }
   co_return std::nullopt;
 }
 
-// Fills piece_ as far as the body goes.
-Task<size_t> Session::read_piece(Parser& parser, Clock::time_point end, error_code& error) {
+Task<Failure> Session::take(Intake& intake, size_t filled, Clock::time_point end) {
+  const std::span<const std::byte> content(piece_.data(), filled);
+  if (intake.place() == Intake::Place::kPrediction) co_return intake.write(content);
+  auto taken =
+      co_await run_in(context_.disk, end, [&intake, content] { return intake.write(content); });
+  co_return taken ? *taken : Failure(kBusy);
+}
+
+Task<Response> Session::finish(Intake& intake) {
+  Executor* executor = &context_.disk;
+  Clock::time_point end = Clock::now() + deadlines_.request;
+  if (intake.place() == Intake::Place::kPrediction) executor = &context_.prediction;
+  if (intake.place() == Intake::Place::kLong) {
+    executor = &context_.long_running;
+    end = Clock::time_point::max();
+  }
+  auto response = co_await run_in(*executor, end, [&intake] { return intake.finish(); });
+  co_return response ? std::move(*response) : error_response(kBusy);
+}
+
+// Fills piece_ as far as the body goes; `start` and `received` are of the whole body.
+Task<size_t> Session::read_piece(Parser& parser, Clock::time_point start, size_t received,
+                                 error_code& error) {
   piece_.resize(kPieceSize);
   auto& body = parser.get().body();
   body.data = piece_.data();
   body.size = piece_.size();
   body.more = true;
   while (!parser.is_done() && body.size > 0 && !error) {
-    const auto patience = std::min<Clock::duration>(deadlines_.body_idle, end - Clock::now());
-    tcp().expires_after(std::max<Clock::duration>(patience, std::chrono::milliseconds(1)));
+    const auto fed =
+        std::chrono::seconds((received + piece_.size() - body.size) / kLeastBytesPerSecond);
+    const Clock::time_point end =
+        std::min({Clock::now() + deadlines_.body_idle, start + deadlines_.body,
+                  start + deadlines_.body_idle + fed});
+    tcp().expires_after(
+        std::max<Clock::duration>(end - Clock::now(), std::chrono::milliseconds(1)));
     co_await http::async_read_some(stream_, buffer_, parser,
                                    asio::redirect_error(asio::use_awaitable, error));
     if (error == http::error::need_buffer) {

@@ -1,12 +1,11 @@
 // session.h - one client's connection: TLS, HTTP, deadlines and limits. For server.cpp only.
 //
-// Each session is one coroutine on a strand of its own. Whatever may wait for the disk or a lock
-// runs in the pool of blocking threads; the strand is free meanwhile.
+// Each session is one coroutine on a strand of its own. Whatever may wait for the disk or a lock,
+// or computes, runs in one of the executors; the strand is free meanwhile.
 #ifndef PREDICTOR_ENGINE_SESSION_H
 #define PREDICTOR_ENGINE_SESSION_H
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -15,6 +14,8 @@
 
 #include "engine/access.h"
 #include "engine/api.h"
+#include "engine/executor.h"
+#include "engine/metrics.h"
 #include "engine/settings.h"
 #include "engine/tls.h"
 
@@ -28,7 +29,10 @@ struct SessionContext {
   Api& api;
   const ServerTls& tls;
   const Access& access;
-  boost::asio::thread_pool& blocking;
+  Metrics& metrics;
+  Executor& disk;
+  Executor& prediction;
+  Executor& long_running;
 
   // The sessions there are; each one registers itself for as long as it lives.
   std::mutex mutex;

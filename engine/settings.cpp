@@ -88,6 +88,16 @@ Apply choice(Value Settings::*field, std::vector<Choice<Value>> choices) {
   };
 }
 
+Apply device(std::string Settings::*field) {
+  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
+    const bool is_cuda =
+        text.starts_with("cuda:") && parse_number(std::string_view(text).substr(5), 0, 255);
+    if (text != "auto" && text != "cpu" && !is_cuda) return "auto, cpu or cuda:N";
+    settings.*field = text;
+    return std::nullopt;
+  };
+}
+
 struct Entry {
   SettingInfo info;
   Apply apply;
@@ -114,12 +124,23 @@ const std::vector<Entry>& table() {
       {{"port_file", "file to write HOST:PORT to once listening", false},
        text(&Settings::port_file)},
       {{"log_file", "file to log to instead of standard error", false}, text(&Settings::log_file)},
-      {{"log_level", "debug, info, warning or error", false}, text(&Settings::log_level)},
+      {{"log_level", "debug, info, warning or error", false},
+       choice<std::string>(&Settings::log_level, {{"debug", "debug"},
+                                                  {"info", "info"},
+                                                  {"warning", "warning"},
+                                                  {"error", "error"},
+                                                  {"off", "off"}})},
       {{"io_threads", "threads for connections", false}, number(&Settings::io_threads, 1, 64)},
       {{"threads", "threads for training; 0 is one per processor", false},
        number(&Settings::threads, 0, 1024)},
-      {{"memory", "memory in MB that training may bring the process to; 0 is no limit", false},
+      {{"memory", "MB of memory that a training may use; 0 is no limit", false},
        number(&Settings::memory_mb, 0, 1 << 24)},
+      {{"device", "what to train on: auto, cpu or cuda:N", false}, device(&Settings::device)},
+      {{"training.concurrency", "jobs trained at the same time on a GPU; on a CPU it is one",
+        false},
+       number(&Settings::training_concurrency, 1, 64)},
+      {{"predict_threads", "threads for predictions", false},
+       number(&Settings::predict_threads, 1, 64)},
       {{"exit_with_stdin", "exit when standard input ends", true},
        boolean(&Settings::exit_with_stdin)},
       {{"limits.connections", "connections at the same time", false},
@@ -128,6 +149,16 @@ const std::vector<Entry>& table() {
        limit(&Limits::header_bytes, 1, 1024, 1024)},
       {{"limits.body_kb", "kB of a request's body that is no upload", false},
        limit(&Limits::body_bytes, 1, 65536, 1024)},
+      {{"limits.predict_kb", "kB of plans in one prediction request", false},
+       limit(&Limits::predict_bytes, 1, 1 << 20, 1024)},
+      {{"limits.predict_plans", "plans in one prediction request", false},
+       limit(&Limits::predict_plans, 1, 1000000)},
+      {{"limits.predict_memory_mb", "MB of prediction requests in memory, all together", false},
+       limit(&Limits::predict_memory_bytes, 1, 1 << 20, 1 << 20)},
+      {{"limits.predict_queue", "prediction requests waiting", false},
+       limit(&Limits::predict_queue, 1, 100000)},
+      {{"limits.disk_queue", "other requests waiting", false},
+       limit(&Limits::disk_queue, 1, 100000)},
       {{"limits.upload_mb", "MB of one upload", false},
        limit(&Limits::upload_bytes, 1, 1 << 20, 1 << 20)},
       {{"limits.uploads", "uploads at the same time", false}, limit(&Limits::uploads, 1, 1000)},
@@ -141,6 +172,8 @@ const std::vector<Entry>& table() {
       {{"deadlines.body_idle", "seconds between two pieces of a body", false},
        seconds(&Deadlines::body_idle)},
       {{"deadlines.body", "seconds for a whole body", false}, seconds(&Deadlines::body)},
+      {{"deadlines.request", "seconds that a request may wait to be worked on", false},
+       seconds(&Deadlines::request)},
       {{"deadlines.response", "seconds for a client to take a response", false},
        seconds(&Deadlines::response)},
       {{"deadlines.idle", "seconds between two requests on a connection", false},

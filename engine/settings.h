@@ -23,7 +23,12 @@ namespace predictor::engine {
 struct Limits {
   size_t connections = 512;
   size_t header_bytes = 16 << 10;
-  size_t body_bytes = 64 << 10;  // of requests that are no uploads
+  size_t body_bytes = 64 << 10;  // of requests that take none
+  size_t predict_bytes = 4 << 20;
+  size_t predict_plans = 1000;
+  size_t predict_memory_bytes = 256 << 20;  // of all bodies of predictions together
+  size_t predict_queue = 256;               // predictions waiting
+  size_t disk_queue = 256;                  // other requests waiting for the disk
   uint64_t upload_bytes = uint64_t{1} << 30;
   size_t uploads = 4;          // at the same time
   size_t queue = 16;           // jobs waiting
@@ -37,6 +42,7 @@ struct Deadlines {
   Duration header = std::chrono::seconds(10);
   Duration body_idle = std::chrono::seconds(30);  // between two pieces of a body
   Duration body = std::chrono::minutes(15);       // the whole body
+  Duration request = std::chrono::seconds(30);    // until work on a request begins
   Duration response = std::chrono::seconds(60);
   Duration idle = std::chrono::minutes(5);  // between two requests
   Duration drain = std::chrono::seconds(10);
@@ -61,8 +67,11 @@ struct Settings {
   std::string log_file;
   std::string log_level = "info";
   int io_threads = 2;
-  int threads = 1;         // for training; more pay off only where no one else computes
-  uint64_t memory_mb = 0;  // of the whole process while it trains; 0: not limited
+  int threads = 1;  // for training; more pay off only where no one else computes
+  int predict_threads = 1;
+  uint64_t memory_mb = 0;  // of each training; 0: not limited
+  std::string device = "auto";
+  int training_concurrency = 1;  // on a GPU; on a CPU it is one
   bool exit_with_stdin = false;
   Limits limits;
   Deadlines deadlines;

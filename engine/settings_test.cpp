@@ -73,6 +73,35 @@ TEST_F(SettingsTest, command_line_wins_over_environment_over_file) {
   EXPECT_TRUE(settings.exit_with_stdin);
 }
 
+TEST_F(SettingsTest, every_setting_is_documented_and_in_the_example_file) {
+  const std::filesystem::path root = PREDICTOR_SOURCE_DIR;
+  const auto content_of = [](const std::filesystem::path& path) {
+    std::ifstream file(path);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::filesystem::path example = root / "engine/systemd/predictord.toml";
+  const std::string manual = content_of(root / "docs/engine.md");
+  std::string all = content_of(example);
+  for (const SettingInfo& setting : all_settings()) {
+    const std::string key = setting.key;
+    const std::string last = key.substr(key.rfind('.') + 1);
+    EXPECT_NE(manual.find("| `" + key + "` |"), std::string::npos) << key;
+    EXPECT_NE(all.find(last + " = "), std::string::npos) << key;
+  }
+  EXPECT_EQ(problem_of(all), "");
+  EXPECT_EQ(settings_.data_dir, "/var/lib/predictord");
+  // Also with everything that stands there as a comment, which are the defaults.
+  for (size_t at = 0; (at = all.find("\n#", at)) != std::string::npos; at++) {
+    if (all[at + 2] != ' ') all.erase(at + 1, 1);
+  }
+  Settings defaults;
+  EXPECT_EQ(problem_of(all), "");
+  EXPECT_EQ(settings_.limits.upload_bytes, defaults.limits.upload_bytes);
+  EXPECT_EQ(settings_.limits.predict_memory_bytes, defaults.limits.predict_memory_bytes);
+  EXPECT_EQ(settings_.deadlines.idle, defaults.deadlines.idle);
+  EXPECT_EQ(settings_.io_threads, defaults.io_threads);
+}
+
 TEST_F(SettingsTest, mistakes_on_the_command_line_end_with_status_2) {
   for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
            {},

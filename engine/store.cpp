@@ -22,6 +22,8 @@ using nlohmann::json;
 constexpr size_t kFactsLimit = 64 << 10;
 constexpr char kBundleSuffix[] = ".bundle";
 constexpr char kFactsSuffix[] = ".json";
+constexpr char kQuarantinedSuffix[] = ".quarantined";
+constexpr char kFormat[] = "predictord data 1\n";
 
 // Empty if the bytes are a bundle that answers its canary; else why not.
 std::string verify(std::span<const std::byte> bytes) {
@@ -45,6 +47,14 @@ BundleFacts read_facts(const fs::path& path, const fs::path& bundle) {
   return facts;
 }
 
+void set_aside(const fs::path& path, const std::string& reason) {
+  log_error(path.string() + " is set aside as " + path.filename().string() + kQuarantinedSuffix +
+            ": " + reason);
+  if (Failure failure = rename_durably(path, path.string() + kQuarantinedSuffix)) {
+    log_error(failure->message);
+  }
+}
+
 }  // namespace
 
 Store::Store(fs::path data_dir, size_t versions_kept)
@@ -54,8 +64,23 @@ fs::path Store::path_of(const BundleName& name, const char* suffix) const {
   return root_ / name.space / name.model / (std::to_string(name.version) + suffix);
 }
 
+Failure Store::check_format() {
+  const fs::path path = root_.parent_path() / "format";
+  std::error_code status;
+  if (!fs::exists(path, status)) return write_file(path, std::string_view(kFormat));
+  const Result<std::vector<std::byte>> text = read_file(path, kFactsLimit);
+  if (!text) return text.error();
+  const std::string_view found(reinterpret_cast<const char*>(text.value().data()),
+                               text.value().size());
+  if (found == kFormat) return std::nullopt;
+  return Error{"data_format", "the data directory " + root_.parent_path().string() +
+                                  " is of another version of predictord (" + printable(found, 40) +
+                                  "); use that version, or give this one its own --data-dir"};
+}
+
 Failure Store::open() {
   if (Failure failure = make_directory(root_)) return failure;
+  if (Failure failure = check_format()) return failure;
   const std::lock_guard lock(mutex_);
   for (const std::string& space : directory_entries(root_)) {
     if (!is_plain_name(space)) continue;
@@ -74,11 +99,15 @@ void Store::open_model(const std::string& space, const std::string& model) {
       remove_file(directory / entry);
       continue;
     }
-    if (!entry.ends_with(kBundleSuffix)) continue;
-    const auto version =
-        parse_number(std::string_view(entry).substr(0, entry.size() - (sizeof(kBundleSuffix) - 1)),
-                     1, std::numeric_limits<int32_t>::max());
-    if (!version) continue;
+    if (entry.ends_with(kFactsSuffix) || entry.ends_with(kQuarantinedSuffix)) continue;
+    const size_t end =
+        entry.ends_with(kBundleSuffix) ? entry.size() - sizeof(kBundleSuffix) + 1 : 0;
+    const auto version = parse_number(std::string_view(entry).substr(0, end), 1,
+                                      std::numeric_limits<int32_t>::max());
+    if (!version) {
+      set_aside(directory / entry, "it is no file of the store");
+      continue;
+    }
     const BundleName name{space, model, static_cast<uint32_t>(*version)};
     const Result<std::vector<std::byte>> bytes = read_file(directory / entry, kBundleSizeLimit);
     const std::string problem = bytes ? verify(bytes.value()) : bytes.error().message;
@@ -94,12 +123,7 @@ void Store::open_model(const std::string& space, const std::string& model) {
 }
 
 void Store::quarantine(const BundleName& name, const std::string& reason) {
-  const fs::path path = path_of(name, kBundleSuffix);
-  log_error("bundle " + path.string() + " is set aside as " + path.filename().string() +
-            ".quarantined: " + reason);
-  if (Failure failure = rename_durably(path, path.string() + ".quarantined")) {
-    log_error(failure->message);
-  }
+  set_aside(path_of(name, kBundleSuffix), reason);
   index_.erase(name);
 }
 
@@ -117,20 +141,25 @@ Result<BundleFacts> Store::put(const BundleName& name, std::span<const std::byte
                         {"created_at", facts.created_at},
                         {"job", facts.job}};
   const fs::path path = path_of(name, kBundleSuffix);
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard disk_lock(disk_mutex_);
   if (Failure failure = make_directory(path.parent_path())) return *failure;
   if (Failure failure = write_file(path, bytes)) return *failure;
   if (Failure failure = write_file(path_of(name, kFactsSuffix), json_text(content))) {
     return *failure;
   }
-  index_[name] = facts;
-  prune(name);
+  {
+    const std::lock_guard lock(mutex_);
+    index_[name] = facts;
+  }
+  for (const BundleName& old : beyond_kept(name)) remove_files(old);
   return facts;
 }
 
-// By age and not by number: a database restored from a backup counts from an earlier version.
-void Store::prune(const BundleName& newest) {
+// Takes those that are too many, beside the newest, out of the index. By age and not by number: a
+// database restored from a backup counts from an earlier version.
+std::vector<BundleName> Store::beyond_kept(const BundleName& newest) {
   std::vector<std::pair<int64_t, BundleName>> versions;
+  const std::lock_guard lock(mutex_);
   for (auto entry = index_.lower_bound({newest.space, newest.model, 0});
        entry != index_.end() && entry->first.space == newest.space &&
        entry->first.model == newest.model;
@@ -138,26 +167,57 @@ void Store::prune(const BundleName& newest) {
     if (entry->first != newest) versions.emplace_back(entry->second.created_at, entry->first);
   }
   std::sort(versions.rbegin(), versions.rend());
+  std::vector<BundleName> old;
   for (size_t i = versions_kept_ - 1; i < versions.size(); i++) {
-    const BundleName& oldest = versions[i].second;
-    remove_file(path_of(oldest, kFactsSuffix));
-    remove_file(path_of(oldest, kBundleSuffix));
-    index_.erase(oldest);
+    old.push_back(versions[i].second);
+    index_.erase(versions[i].second);
   }
+  return old;
+}
+
+void Store::remove_files(const BundleName& name) {
+  remove_file(path_of(name, kFactsSuffix));
+  remove_file(path_of(name, kBundleSuffix));
+}
+
+namespace {
+
+Error bundle_not_found(const BundleName& name) {
+  const std::string what =
+      name.version == 0 ? "version" : "version " + std::to_string(name.version);
+  return Error{
+      "bundle_not_found",
+      "there is no " + what + " of model " + name.model + "; GET /v1/models lists what there is",
+      404};
+}
+
+}  // namespace
+
+Result<BundleFacts> Store::facts(const BundleName& name) {
+  const std::lock_guard lock(mutex_);
+  const auto entry = index_.find(name);
+  if (entry == index_.end()) return bundle_not_found(name);
+  return entry->second;
+}
+
+std::optional<uint32_t> Store::newest(const std::string& space, const std::string& model) {
+  std::optional<uint32_t> version;
+  int64_t latest = 0;
+  const std::lock_guard lock(mutex_);
+  for (auto entry = index_.lower_bound({space, model, 0});
+       entry != index_.end() && entry->first.space == space && entry->first.model == model;
+       ++entry) {
+    if (version && entry->second.created_at < latest) continue;
+    version = entry->first.version;
+    latest = entry->second.created_at;
+  }
+  return version;
 }
 
 Result<StoredBundle> Store::get(const BundleName& name) {
-  const Error missing{"bundle_not_found",
-                      "there is no version " + std::to_string(name.version) + " of model " +
-                          name.model + "; GET /v1/models lists what there is",
-                      404};
-  BundleFacts facts;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto entry = index_.find(name);
-    if (entry == index_.end()) return missing;
-    facts = entry->second;
-  }
+  const Result<BundleFacts> known = facts(name);
+  if (!known) return known.error();
+  const BundleFacts& facts = known.value();
   Result<std::vector<std::byte>> bytes = read_file(path_of(name, kBundleSuffix), kBundleSizeLimit);
   std::string problem = bytes ? verify(bytes.value()) : bytes.error().message;
   if (problem.empty() && sha256_hex(bytes.value()) != facts.sha256) {
@@ -165,9 +225,10 @@ Result<StoredBundle> Store::get(const BundleName& name) {
   }
   if (problem.empty()) return StoredBundle{std::move(bytes.value()), facts};
 
+  const std::lock_guard disk_lock(disk_mutex_);
   const std::lock_guard lock(mutex_);
   const auto entry = index_.find(name);
-  if (entry == index_.end()) return missing;
+  if (entry == index_.end()) return bundle_not_found(name);
   if (entry->second.sha256 != facts.sha256) {
     return Error{"bundle_replaced", "the bundle was replaced meanwhile; ask again", 409};
   }
@@ -178,16 +239,20 @@ Result<StoredBundle> Store::get(const BundleName& name) {
 }
 
 Failure Store::remove(const BundleName& name) {
-  const std::lock_guard lock(mutex_);
-  if (index_.erase(name) == 0) {
-    return Error{"bundle_not_found",
-                 "there is no version " + std::to_string(name.version) + " of model " + name.model +
-                     "; GET /v1/models lists what there is",
-                 404};
+  const std::lock_guard disk_lock(disk_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (index_.erase(name) == 0) return bundle_not_found(name);
   }
-  remove_file(path_of(name, kFactsSuffix));
-  remove_file(path_of(name, kBundleSuffix));
+  remove_files(name);
   return std::nullopt;
+}
+
+void Store::measure(size_t& bundles, uint64_t& bytes) {
+  const std::lock_guard lock(mutex_);
+  bundles = index_.size();
+  bytes = 0;
+  for (const auto& [name, facts] : index_) bytes += facts.size;
 }
 
 std::vector<std::pair<BundleName, BundleFacts>> Store::list(

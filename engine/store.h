@@ -6,7 +6,10 @@
 // The database is the authority on version numbers; a later training of the same version replaces
 // the bundle, and the job that made it knows its checksum.
 //
-// Thread-safe. Namespaces, model ids and versions must be checked by the caller (text.h).
+// DATA/format holds the version of all this; a store of a later version is not touched.
+//
+// Thread-safe; nobody who only asks waits for the disk. Namespaces, model ids and versions must be
+// checked by the caller (text.h).
 #ifndef PREDICTOR_ENGINE_STORE_H
 #define PREDICTOR_ENGINE_STORE_H
 
@@ -15,6 +18,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,8 +57,14 @@ class Store {
   // Verifies, writes and prunes the oldest beyond the number kept.
   Result<BundleFacts> put(const BundleName& name, std::span<const std::byte> bytes,
                           const std::string& job);
+  // What is known of it; reads nothing.
+  Result<BundleFacts> facts(const BundleName& name);
+  // The version of the model that was made last.
+  std::optional<uint32_t> newest(const std::string& space, const std::string& model);
   Result<StoredBundle> get(const BundleName& name);
   Failure remove(const BundleName& name);
+  // How many bundles there are, and their bytes.
+  void measure(size_t& bundles, uint64_t& bytes);
   // Of these namespaces, in the order of their names.
   std::vector<std::pair<BundleName, BundleFacts>> list(const std::vector<std::string>& spaces);
 
@@ -62,10 +72,13 @@ class Store {
   std::filesystem::path path_of(const BundleName& name, const char* suffix) const;
   void open_model(const std::string& space, const std::string& model);
   void quarantine(const BundleName& name, const std::string& reason);
-  void prune(const BundleName& newest);
+  Failure check_format();
+  std::vector<BundleName> beyond_kept(const BundleName& newest);
+  void remove_files(const BundleName& name);
 
   const std::filesystem::path root_;
   const size_t versions_kept_;
+  std::mutex disk_mutex_;  // whoever changes files holds it, and takes mutex_ after it
   std::mutex mutex_;
   std::map<BundleName, BundleFacts> index_;  // guarded by mutex_
 };

@@ -322,7 +322,7 @@ const TrainingResult& sample_result() {
   static const TrainingResult result = [] {
     TrainingOptions options;
     options.max_epochs = 1;
-    return make_template("tree")->train(sample_records(40), options,
+    return make_template("cost")->train(sample_records(40), options,
                                         [](const TrainingProgress&) { return true; });
   }();
   return result;
@@ -393,8 +393,11 @@ Settings server_settings(const fs::path& data_dir) {
 }
 
 std::unique_ptr<Server> start_server(const Settings& settings, const TemplateFactory& factory) {
-  Result<std::unique_ptr<Server>> server = Server::start(settings, factory);
+  Result<std::unique_ptr<Server>> server = Server::start(settings, make_local_trainer(factory));
   if (!server) throw std::runtime_error(server.error().message);
+  if (const Failure failure = server.value()->wait_ready()) {
+    throw std::runtime_error(failure->message);
+  }
   return std::move(server.value());
 }
 

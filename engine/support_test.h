@@ -107,7 +107,7 @@ std::string sha256_of(const std::string& content);
 // A codec stream of `count` executed plans of two nodes.
 std::string sample_stream(int count);
 std::vector<OwnedRecord> sample_records(int count);
-// What the tree template makes of a few records; trained once per process.
+// What the template "cost" makes of a few records; trained once per process.
 const TrainingResult& sample_result();
 
 // Templates that hand out sample_result(), once the gate is open; until then they report progress.

@@ -54,7 +54,8 @@ class TrustTest : public ::testing::Test {
     ASSERT_EQ(std::system(command.c_str()), 0);
   }
   std::string start_problem() {
-    const Result<std::unique_ptr<Server>> server = Server::start(settings_, gate_.factory());
+    const Result<std::unique_ptr<Server>> server =
+        Server::start(settings_, make_local_trainer(gate_.factory()));
     return server ? "started" : server.error().message;
   }
 

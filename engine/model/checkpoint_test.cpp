@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "engine/model/device_memory.h"
 #include "engine/model/model.h"
 #include "engine/model/test_workload.h"
 #include "engine/model/tree_trainer.h"
@@ -85,6 +86,29 @@ TEST(Checkpoint, a_damaged_checkpoint_is_not_used) {
     checkpoints.content["main"].assign(good.begin(), good.begin() + static_cast<ptrdiff_t>(size));
     EXPECT_EQ(setting.train(&checkpoints), whole) << size;
   }
+}
+
+TEST(DeviceMemory, batches_are_halved_and_then_the_cpu_is_taken) {
+  TrainerOptions options;
+  options.device = "cuda:0";
+  options.batch_plans = 64;
+  std::string note;
+  std::vector<std::string> attempts;
+  const auto fits_from = [&](int batch) {
+    return [&, batch] {
+      attempts.push_back(options.device + " " + std::to_string(options.batch_plans));
+      if (options.device != "cpu" && options.batch_plans > batch) throw DeviceMemoryError("full");
+    };
+  };
+  attempt_with_less_memory(options, note, fits_from(16));
+  EXPECT_EQ(attempts, (std::vector<std::string>{"cuda:0 64", "cuda:0 32", "cuda:0 16"}));
+  EXPECT_EQ(note, "cuda:0 ran out of memory; batches of 16 plans were used");
+  attempts.clear();
+  attempt_with_less_memory(options, note, fits_from(0));
+  EXPECT_EQ(attempts, (std::vector<std::string>{"cuda:0 16", "cuda:0 8", "cpu 8"}));
+  EXPECT_EQ(note, "cuda:0 ran out of memory; the CPU was used");
+  EXPECT_THROW(attempt_with_less_memory(options, note, [] { throw DeviceMemoryError("full"); }),
+               DeviceMemoryError);
 }
 
 TEST(Checkpoint, stopping_is_noticed_while_plans_are_prepared) {

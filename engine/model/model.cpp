@@ -49,12 +49,20 @@ std::unique_ptr<Template> make_template(const std::string& name) {
   if (name == "cost") return std::make_unique<CostTemplate>();
   if (name == "cache") return std::make_unique<CacheTemplate>();
   if (name == "gbdt") return std::make_unique<GbdtTemplate>();
+#ifndef PREDICTOR_WITHOUT_TORCH
   if (name == "rlstm") return std::make_unique<RlstmTemplate>();
   if (name == "tree") return std::make_unique<TreeTemplate>();
+#endif
   return nullptr;
 }
 
+#ifdef PREDICTOR_WITHOUT_TORCH
+DeviceCheck check_device(const std::string&) { return {"cpu", 0, ""}; }
+
+std::vector<std::string> template_names() { return {"cost", "cache", "gbdt"}; }
+#else
 std::vector<std::string> template_names() { return {"cost", "cache", "gbdt", "rlstm", "tree"}; }
+#endif
 
 bool openssl_sha256(const void* data, size_t length, uint8_t digest[32]) {
   unsigned int written = 0;

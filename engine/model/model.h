@@ -74,6 +74,7 @@ struct TrainingResult {
   QError baseline;      // the calibrated planner cost on the same
   double coverage = 0;  // of the 90 % interval on the same
   std::string device;
+  std::string note;  // what the user should know, such as that memory ran out on the device
 };
 
 class TrainingCancelled : public std::runtime_error {
@@ -103,6 +104,17 @@ std::unique_ptr<Template> make_template(const std::string& name);
 
 // All templates, simplest first: the baselines and then "tree".
 std::vector<std::string> template_names();
+
+// What became of a setting "auto", "cpu" or "cuda:N".
+struct DeviceCheck {
+  std::string device;           // "cpu" or "cuda:N"
+  double worst_difference = 0;  // relative, of a small known network's answers and gradients
+  std::string problem;          // why the device cannot be used; empty: it can
+};
+
+// Finds the device and runs a small known network on it, and on the CPU in double precision; that
+// it is off by more than 1e-3 is a problem, as is everything that Torch complains about.
+DeviceCheck check_device(const std::string& wanted);
 
 // OpenSSL's SHA-256 in the form plan/ wants it.
 bool openssl_sha256(const void* data, size_t length, uint8_t digest[32]);

@@ -8,6 +8,7 @@
 
 #include "engine/model/calibrate.h"
 #include "engine/model/dataset.h"
+#include "engine/model/device_memory.h"
 #include "engine/model/memory_builder.h"
 #include "engine/model/plan_cache_builder.h"
 #include "engine/model/tree_forest.h"
@@ -160,19 +161,23 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
   const MemoryBuilder memory(job.data, training);
   recall_dataset(job.records, memory, job.data);
   parts.memory = CardinalityMemory::write(memory.entries(), kMemoryLimit);
-  TreeTrainer trainer(job.data, parts.known, options);
-  TrainerResult run =
-      trainer.train(training, validation, make_reporter(job, phase, options.epochs));
-  if (result != nullptr) *result = run;
-  parts.network = write_network(trainer.weights());
   std::vector<int> rows(training.begin(), training.end());
   rows.insert(rows.end(), validation.begin(), validation.end());
-  const std::vector<float> shifts = trainer.instrumentation_shift(rows);
+  std::vector<float> shifts, withheld_shifts;
+  attempt_with_less_memory(options, job.result.note, [&] {
+    TreeTrainer trainer(job.data, parts.known, options);
+    TrainerResult run =
+        trainer.train(training, validation, make_reporter(job, phase, options.epochs));
+    if (result != nullptr) *result = run;
+    parts.network = write_network(trainer.weights());
+    shifts = trainer.instrumentation_shift(rows);
+    withheld_shifts = trainer.instrumentation_shift(withheld);
+  });
   parts.forest =
       train_tree_forest(job.records, job.data, training, validation, shifts, job.options);
   parts.cache =
       PlanCache::write(build_plan_cache(job.records, job.data, training, shifts), kPlanCacheLimit);
-  return trainer.instrumentation_shift(withheld);
+  return withheld_shifts;
 }
 
 void evaluate_into(const Job& job, const Parts& parts, std::span<const int> plans,

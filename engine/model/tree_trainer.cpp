@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "engine/model/checkpoint.h"
+#include "engine/model/device_memory.h"
 #include "engine/model/model.h"
 #include "engine/model/tree_network.h"
 
@@ -336,6 +337,24 @@ double TreeTrainer::State::run_epoch(std::span<int> plans, torch::optim::AdamW& 
   return total / static_cast<double>(plans.size());
 }
 
+namespace {
+
+// Torch's words for "no memory left", in ours; everything else goes on as it is.
+template <class Work>
+auto with_our_memory_errors(const Work& work) {
+  try {
+    return work();
+  } catch (const c10::OutOfMemoryError& problem) {
+    throw DeviceMemoryError(problem.what_without_backtrace());
+  } catch (const c10::Error& problem) {
+    // The CPU's allocator has no type of its own in every release.
+    if (std::string_view(problem.what()).find("not enough memory") == std::string_view::npos) throw;
+    throw std::bad_alloc();
+  }
+}
+
+}  // namespace
+
 TreeTrainer::TreeTrainer(const Dataset& data, const KnownContent& known,
                          const TrainerOptions& options)
     : state_(std::make_unique<State>(data, known, options)) {
@@ -418,6 +437,12 @@ void TreeTrainer::Loop::save() {
 
 TrainerResult TreeTrainer::train(std::span<const int> training, std::span<const int> validation,
                                  const std::function<bool(const EpochReport&)>& keep_on) {
+  return with_our_memory_errors([&] { return train_once(training, validation, keep_on); });
+}
+
+TrainerResult TreeTrainer::train_once(std::span<const int> training,
+                                      std::span<const int> validation,
+                                      const std::function<bool(const EpochReport&)>& keep_on) {
   State& s = *state_;
   s.prepare(training);
   const Clock::time_point start = Clock::now();

@@ -60,7 +60,8 @@ class TreeTrainer {
   ~TreeTrainer();
 
   // `keep_on` is called at every epoch's end and at least once a second; false stops with
-  // TrainingCancelled. With no validation plans the last epoch is kept.
+  // TrainingCancelled. With no validation plans the last epoch is kept. A device without enough
+  // memory throws DeviceMemoryError (device_memory.h).
   TrainerResult train(std::span<const int> training, std::span<const int> validation,
                       const std::function<bool(const EpochReport&)>& keep_on);
 
@@ -80,6 +81,8 @@ class TreeTrainer {
  private:
   struct State;
   struct Loop;
+  TrainerResult train_once(std::span<const int> training, std::span<const int> validation,
+                           const std::function<bool(const EpochReport&)>& keep_on);
   std::unique_ptr<State> state_;
 };
 
