@@ -62,8 +62,8 @@ struct Server::Parts {
         api({settings, store, jobs, models, status, [this] { return metrics.text(measure()); },
              metrics}),
         access(settings),
-        context{settings,   api,          tls, access, metrics, disk,
-                prediction, long_running, {},  {},     {},      false} {}
+        context{settings,   api,          opengauss, tls, access, metrics, disk,
+                prediction, long_running, {},        {},  {},     false} {}
 
   Failure open();
   void load();
@@ -87,6 +87,7 @@ struct Server::Parts {
   ModelCache models;
   JobQueue jobs;
   Api api;
+  opengauss::Routes opengauss{settings, slots};
   ServerTls tls;
   Access access;
   Executor disk{kDiskThreads, settings.limits.disk_queue};
@@ -270,6 +271,7 @@ bool Server::stop() {
   parts.is_stopping = true;
   parts.status.set_phase(Status::Phase::kStopping);
   parts.jobs.request_stop();
+  parts.opengauss.request_stop();
   asio::post(parts.io, [&parts] {
     error_code ignored;
     parts.acceptor.close(ignored);

@@ -76,6 +76,9 @@ asio::ssl::context share(const std::shared_ptr<ssl_ctx_st>& tls) {
 }
 
 const Error kBusy{"busy", "the engine has too much to do; ask again in a moment", 503, 1};
+const Error kOpenGaussOnly{
+    "namespace_forbidden",
+    "clients whose certificates were made for openGauss reach openGauss's routes alone", 403};
 
 }  // namespace
 
@@ -96,6 +99,8 @@ class Session : public std::enable_shared_from_this<Session> {
     const auto peer = tcp().socket().remote_endpoint(ignored);
     peer_ = ignored ? "a client" : peer.address().to_string() + ":" + std::to_string(peer.port());
     tcp().socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    // openGauss's kernel waits for a training without a word, perhaps for hours.
+    tcp().socket().set_option(asio::socket_base::keep_alive(true), ignored);
     context_.metrics.count_connection();
     context_.sessions.insert(this);
     is_draining_ = context_.is_draining;
@@ -134,6 +139,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<bool> serve_request();
   Task<bool> wait_for_request();
   Task<bool> read_header(Parser& parser);
+  Response refusal(const Error& error) const;
   Task<Response> answer(Parser& parser, const RequestHead& head, Decision& decision);
   Task<std::optional<Response>> receive_body(Parser& parser, Intake* intake);
   Task<Failure> take(Intake& intake, size_t filled, Clock::time_point end);
@@ -155,7 +161,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::vector<std::byte> piece_;
   std::string peer_;
   Result<Caller> caller_ = Error{"no_client_name", "", 403};
-  bool is_idle_ = false;  // waits for the first byte of a request
+  bool is_opengauss_ = false;  // the request is for one of openGauss's routes
+  bool is_idle_ = false;       // waits for the first byte of a request
   bool is_draining_ = false;
 };
 
@@ -295,15 +302,23 @@ Task<bool> Session::read_header(Parser& parser) {
   co_return false;
 }
 
+// openGauss's kernel could take one of our own error messages for an answer.
+Response Session::refusal(const Error& error) const {
+  return is_opengauss_ ? opengauss::Routes::refusal(error) : error_response(error);
+}
+
 Task<Response> Session::answer(Parser& parser, const RequestHead& head, Decision& decision) {
-  if (!caller_) co_return error_response(caller_.error());
+  is_opengauss_ = opengauss::Routes::serves(head.target);
+  if (!caller_) co_return refusal(caller_.error());
+  if (!is_opengauss_ && caller_.value().is_opengauss_only) co_return refusal(kOpenGaussOnly);
   if (Api::decides_at_once(head)) {
     decision = context_.api.decide(caller_.value(), head);
   } else {
     auto decided = co_await run_in(context_.disk, Clock::now() + deadlines_.request, [this, &head] {
-      return context_.api.decide(caller_.value(), head);
+      return is_opengauss_ ? context_.opengauss.decide(caller_.value(), head)
+                           : context_.api.decide(caller_.value(), head);
     });
-    if (!decided) co_return error_response(kBusy);
+    if (!decided) co_return refusal(kBusy);
     decision = std::move(*decided);
   }
   Intake* intake = decision.intake.get();
@@ -312,8 +327,8 @@ Task<Response> Session::answer(Parser& parser, const RequestHead& head, Decision
   }
   // The body of a refused upload is not worth reading.
   if (intake == nullptr && decision.answer.status >= 400) co_return std::move(decision.answer);
-  std::optional<Response> refusal = co_await receive_body(parser, intake);
-  if (refusal) co_return std::move(*refusal);
+  std::optional<Response> refused = co_await receive_body(parser, intake);
+  if (refused) co_return std::move(*refused);
   piece_ = {};  // an idle connection should hold little memory
   if (intake == nullptr) co_return std::move(decision.answer);
   co_return co_await finish(*intake);
@@ -331,10 +346,10 @@ Task<std::optional<Response>> Session::receive_body(Parser& parser, Intake* inta
     received += filled;
     if (intake == nullptr) {
       if (received <= context_.settings.limits.body_bytes) continue;
-      co_return error_response({"body_too_large", "this request takes no such body", 413});
+      co_return refusal({"body_too_large", "this request takes no such body", 413});
     }
     const Failure failure = co_await take(*intake, filled, Clock::now() + deadlines_.request);
-    if (failure) co_return error_response(*failure);
+    if (failure) co_return refusal(*failure);
   }
   co_return std::nullopt;
 }
@@ -356,7 +371,7 @@ Task<Response> Session::finish(Intake& intake) {
     end = Clock::time_point::max();
   }
   auto response = co_await run_in(*executor, end, [&intake] { return intake.finish(); });
-  co_return response ? std::move(*response) : error_response(kBusy);
+  co_return response ? std::move(*response) : refusal(kBusy);
 }
 
 // Fills piece_ as far as the body goes; `start` and `received` are of the whole body.

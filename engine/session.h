@@ -16,6 +16,7 @@
 #include "engine/api.h"
 #include "engine/executor.h"
 #include "engine/metrics.h"
+#include "engine/opengauss/routes.h"
 #include "engine/settings.h"
 #include "engine/tls.h"
 
@@ -27,6 +28,7 @@ class Session;
 struct SessionContext {
   const Settings& settings;
   Api& api;
+  opengauss::Routes& opengauss;
   const ServerTls& tls;
   const Access& access;
   Metrics& metrics;
