@@ -322,11 +322,9 @@ Task<Response> Session::answer(Parser& parser, const RequestHead& head, Decision
     decision = std::move(*decided);
   }
   Intake* intake = decision.intake.get();
-  if (intake != nullptr && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
-    co_await send_continue();
-  }
   // The body of a refused upload is not worth reading.
   if (intake == nullptr && decision.answer.status >= 400) co_return std::move(decision.answer);
+  if (beast::iequals(parser.get()[http::field::expect], "100-continue")) co_await send_continue();
   std::optional<Response> refused = co_await receive_body(parser, intake);
   if (refused) co_return std::move(*refused);
   piece_ = {};  // an idle connection should hold little memory

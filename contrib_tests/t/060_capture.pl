@@ -69,9 +69,14 @@ foreach my $statement (@statements)
 	} nodes_of($explained->{Plan});
 	sql('SELECT predictor.flush()');
 	my $recorded = sql("SELECT operator, actual_loops, CASE WHEN actual_loops = 0 THEN 0 ELSE round(actual_rows) END, "
-		  . "CASE WHEN actual_loops = 0 THEN 'never' ELSE round(actual_startup_ms::numeric, 3) || ' ' || round(actual_total_ms::numeric, 3) END "
+		  . "CASE WHEN actual_loops = 0 THEN 'never' ELSE actual_startup_ms || ' ' || actual_total_ms END "
 		  . "FROM predictor.plan_nodes WHERE execution = (SELECT max(id) FROM predictor.execution WHERE id > $last) ORDER BY node");
-	my @recorded = map { s/\|/ /gr } split /\n/, $recorded;
+	# rounded as EXPLAIN rounds: a numeric would round halves otherwise
+	my @recorded = map {
+		my @fields = split /\|/, $_;
+		my $times = $fields[3] eq 'never' ? 'never' : sprintf('%.3f %.3f', split / /, $fields[3]);
+		join ' ', @fields[ 0 .. 2 ], $times
+	} split /\n/, $recorded;
 	is_deeply(\@recorded, \@expected, "actuals of: $query");
 	my $total = sql("SELECT total_ms FROM predictor.executions WHERE id = (SELECT max(id) FROM predictor.execution)");
 	cmp_ok($total, '<=', $explained->{'Execution Time'}, '... and its total is a part of the time that EXPLAIN prints');
