@@ -20,7 +20,10 @@ cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM predictor.executions')
 my $dump = tempdir(CLEANUP => 1) . '/dump';
 $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres') ], 'a database is dumped');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
+# what restoring runs is no history of the new database's
+$ENV{PGOPTIONS} = '-c predictor.enabled=off';
 $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $dump ], 'and restored');
+delete $ENV{PGOPTIONS};
 is($node->safe_psql('restored', 'SELECT id, encode(key, $$hex$$) FROM predictor.hash_key'), $key, 'the key is the one that was dumped');
 is($node->safe_psql('restored', 'SELECT name, uuid, active_version FROM predictor.model'), $models, 'models are there');
 is($node->safe_psql('restored', 'SELECT version, encode(sha256, $$hex$$), md5(bundle) FROM predictor.model_version'), $versions,
