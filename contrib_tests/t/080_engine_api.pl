@@ -93,7 +93,7 @@ sub keys_of
 	return join(' ', sort keys %$object);
 }
 my $compared = 0;
-while ($page =~ /^```sh\n(.*?)^```\n```json\n(.*?)^```$/msg)
+while ($page =~ /^```sh\n((?:(?!^```).)*)^```\n```json\n(.*?)^```$/msg)
 {
 	my ($example, $expected) = ($1, $2);
 	my ($number) = grep { $examples[$_] eq $example } 0 .. $#examples;
