@@ -211,7 +211,8 @@ engine_identify(const EngineTarget *target, const EngineReply *reply, EngineIden
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		identity->state = reply->status == 0 ? ENGINE_LINK_UNREACHABLE : ENGINE_LINK_INCOMPATIBLE;
+		/* 503: busy, or about to be there */
+		identity->state = reply->status == 0 || reply->status == 503 ? ENGINE_LINK_UNREACHABLE : ENGINE_LINK_INCOMPATIBLE;
 		identity->sqlstate = error->sqlerrcode;
 		identity->error = error->message;
 		identity->hint = error->hint;

@@ -318,10 +318,10 @@ DECLARE
 	known text[] := '{max_epochs,seed}';
 	option record;
 BEGIN
-	IF template <> ALL ('{tree}'::text[]) THEN
+	IF template <> ALL ('{cost,cache,gbdt,rlstm,tree}'::text[]) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = format('template "%s" does not exist', template),
-			HINT = 'The templates are: tree.';
+			HINT = 'The templates are: cost, cache, gbdt, rlstm, tree.';
 	END IF;
 	IF train_after < 100 THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'train_after must be at least 100 statements';
