@@ -61,10 +61,12 @@ double planned_rows(const PredictorNode& n) { return n.plan_rows > 0 ? n.plan_ro
 // A correction in log space that can neither overflow nor spread a NaN.
 double bounded_exp(double x) { return std::isfinite(x) ? std::exp(std::clamp(x, -40.0, 40.0)) : 1; }
 
-double predict_rows(const PredictorNode& n, double weight, const float* answers) {
+// What memory recalls was counted: it holds also where the network is not trusted.
+double predict_rows(const PredictorNode& n, double weight, double recalled, const float* answers) {
   double rows = planned_rows(n);
-  if (answers == nullptr || weight <= 0) return rows;
-  return std::max(0.0, (rows + kRowsFloor) * bounded_exp(weight * answers[kOutRows]) - kRowsFloor);
+  if (answers == nullptr) return rows;
+  double correction = recalled + weight * (answers[kOutRows] - recalled);
+  return std::max(0.0, (rows + kRowsFloor) * bounded_exp(correction) - kRowsFloor);
 }
 
 double predict_memory(const PredictorNode& n, const float* answers) {
@@ -239,6 +241,7 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
   compose_times(places, record.nodes, answers, nodes, calibration_.log_unit, loops_correction,
                 log_total);
   found.answers = answers;
+  found.features = features;
   found.log_total = log_total;
   found.loops_correction = loops_correction;
   return found;
@@ -271,7 +274,7 @@ double Model::predict_nodes(const PredictorRecord& record, const Evaluation& fou
     out[i].low_ms = bounded(std::exp(time.low));
     out[i].high_ms = bounded(std::exp(time.high));
     out[i].startup_ms = bounded(out[i].total_ms * startup_share(n, blend.weight, answers));
-    out[i].rows = bounded(predict_rows(n, blend.weight, answers));
+    out[i].rows = bounded(predict_rows(n, blend.weight, found.recalled_rows(i), answers));
     bool has_memory =
         answers != nullptr && n.op < 64 && (calibration_.memory_operators >> n.op & 1) != 0;
     out[i].memory_kb = has_memory ? bounded(predict_memory(n, answers)) : kUnknown;

@@ -90,10 +90,16 @@ class Model {
     double log_cost;
     const NodePlace* places;
     const float* answers;
+    const NodeFeatures* features;
     const float* log_total;
     const float* loops_correction;
     double log_forest;         // of the whole plan; NaN if the bundle has no forest
     const CachedTime* cached;  // never null
+
+    // ln(rows / planned rows), by memory alone.
+    double recalled_rows(int node) const {
+      return features == nullptr ? 0 : features[node].numeric[kRecalledRows];
+    }
 
     // `loops` is how often the node runs in one process.
     NetworkTime time_of(int node, double loops) const {
