@@ -39,6 +39,7 @@
 #include "extension/fingerprint.h"
 #include "extension/ring.h"
 #include "extension/sampling.h"
+#include "extension/serve.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
 
@@ -176,6 +177,7 @@ describe(Statement *statement, const HashKey *key)
 		return;
 	}
 	statement->extract->record.statement.planning_time = statement->planning_ms;
+	serve_annotate(&statement->extract->record, queryDesc->estate->es_query_cxt);
 	memset(&statement->client, 0, sizeof(statement->client));
 }
 

@@ -113,6 +113,9 @@ extern void predictor_model_predict(const PredictorModel *model, const Predictor
 									PredictorPlanPrediction *plan) PREDICTOR_NOEXCEPT;
 extern const char *predictor_source_text(int source) PREDICTOR_NOEXCEPT;
 
+/* In a record's predicted_source, beside the source: the plan was unlike those of the training. */
+#define PREDICTOR_OUT_OF_DISTRIBUTION 0x80
+
 /* SHA-256 by OpenSSL; false if it could not be computed. */
 extern bool predictor_sha256(const void *data, size_t size, uint8_t *digest) PREDICTOR_NOEXCEPT;
 

@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(predictor_serving);
 PG_FUNCTION_INFO_V1(predictor_counters);
 PG_FUNCTION_INFO_V1(predictor_flush);
 PG_FUNCTION_INFO_V1(predictor_operator_name_sql);
+PG_FUNCTION_INFO_V1(predictor_source_name);
 
 #define FLUSH_TIMEOUT_MS 10000
 
@@ -207,6 +208,17 @@ predictor_serving(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* A record's predicted_source in words. */
+Datum
+predictor_source_name(PG_FUNCTION_ARGS)
+{
+	int			source = PG_GETARG_INT16(0);
+	const char *name = predictor_source_text(source & ~PREDICTOR_OUT_OF_DISTRIBUTION);
+
+	PG_RETURN_TEXT_P(cstring_to_text((source & PREDICTOR_OUT_OF_DISTRIBUTION) == 0 ? name :
+									 psprintf("%s, out of distribution", name)));
 }
 
 Datum

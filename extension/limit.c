@@ -31,7 +31,6 @@
 #include "extension/compat.h"
 #include "extension/fingerprint.h"
 #include "extension/limit.h"
-#include "extension/serve.h"
 #include "extension/settings.h"
 
 #define FAR_BELOW 100
@@ -79,12 +78,25 @@ key_of(const ServedModel *model, const PlannedStmt *statement)
 	return key != 0 ? key : 1;
 }
 
-/* Is the statement like one that was far below the limit? */
-static bool
-is_far_below(Judged *place, uint64 key)
+bool
+limit_is_far_below(const ServedModel *model, const QueryDesc *queryDesc)
 {
+	uint64		key = key_of(model, queryDesc->plannedstmt);
+	Judged	   *place = &judged[key & (PLACES - 1)];
+
 	return place->key == key && place->high_ms * FAR_BELOW < predictor_max_predicted_time &&
 		++place->uses % RECHECK != 0;
+}
+
+void
+limit_remember(const ServedModel *model, const QueryDesc *queryDesc, double high_ms)
+{
+	uint64		key = key_of(model, queryDesc->plannedstmt);
+	Judged	   *place = &judged[key & (PLACES - 1)];
+
+	place->key = key;
+	place->high_ms = high_ms;
+	place->uses = 0;
 }
 
 /* What a cursor's client is expected to wait for: the planner's guess of the part that it fetches. */
@@ -151,25 +163,18 @@ static void
 judge(QueryDesc *queryDesc)
 {
 	const ServedModel *model = serve_ready_model();
-	uint64		key;
-	Judged	   *place;
 	Answer	   *answer;
 	const char *problem;
 	double		share;
 	double		expected;
 
-	if (model == NULL || queryDesc->plannedstmt->planTree == NULL)
-		return;
-	key = key_of(model, queryDesc->plannedstmt);
-	place = &judged[key & (PLACES - 1)];
-	if (is_far_below(place, key))
+	if (model == NULL || queryDesc->plannedstmt->planTree == NULL ||
+		limit_is_far_below(model, queryDesc))
 		return;
 	answer = serve_predict(model, queryDesc, queryDesc->estate->es_query_cxt, &problem);
 	if (answer == NULL)
 		return;
-	place->key = key;
-	place->high_ms = answer->plan.high_ms;
-	place->uses = 0;
+	limit_remember(model, queryDesc, answer->plan.high_ms);
 	share = share_of(queryDesc);
 	expected = time_at_quantile(&answer->plan);
 	if (share < 1 && answer->plan.total_ms > 0)

@@ -31,6 +31,7 @@
 
 #include "extension/capture.h"
 #include "extension/compat.h"
+#include "extension/predict_functions.h"
 #include "extension/serve.h"
 
 PG_FUNCTION_INFO_V1(predictor_predict);
@@ -122,9 +123,8 @@ plan_one(const char *query, ArrayType *values, ParamListInfo *params)
 	return pg_plan_query(linitial(queries), query, CURSOR_OPT_PARALLEL_OK, *params);
 }
 
-/* Starts the statement as EXPLAIN does. The caller ends it with end_query(). */
-static QueryDesc *
-start_query(const char *query, ArrayType *values)
+QueryDesc *
+predict_start_query(const char *query, ArrayType *values)
 {
 	ParamListInfo params;
 	PlannedStmt *plan = plan_one(query, values, &params);
@@ -138,8 +138,8 @@ start_query(const char *query, ArrayType *values)
 	return queryDesc;
 }
 
-static void
-end_query(QueryDesc *queryDesc)
+void
+predict_end_query(QueryDesc *queryDesc)
 {
 	ExecutorEnd(queryDesc);
 	FreeQueryDesc(queryDesc);
@@ -161,8 +161,8 @@ predict_arguments(FunctionCallInfo fcinfo, QueryDesc **queryDesc)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the statement to predict must not be null")));
-	*queryDesc = start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-							 PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2));
+	*queryDesc = predict_start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+									 PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2));
 	/* after planning, which may evaluate functions that look up models themselves */
 	model = serve_model(PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)), &problem, &hint);
 	if (model == NULL)
@@ -234,7 +234,7 @@ predictor_predict(PG_FUNCTION_ARGS)
 	answer = predict_arguments(fcinfo, &queryDesc);
 	for (int i = 0; i < answer->node_count; i++)
 		put_node(answer, i, queryDesc, result->setDesc, result->setResult);
-	end_query(queryDesc);
+	predict_end_query(queryDesc);
 	return (Datum) 0;
 }
 
@@ -258,6 +258,6 @@ predictor_predict_total(PG_FUNCTION_ARGS)
 	values[6] = NameGetDatum(&answer->model);
 	values[7] = Int32GetDatum(answer->version);
 	values[8] = BoolGetDatum(answer->plan.out_of_distribution);
-	end_query(queryDesc);
+	predict_end_query(queryDesc);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
 }

@@ -585,6 +585,13 @@ CREATE FUNCTION predictor.predict_total(
 RETURNS record LANGUAGE C VOLATILE CALLED ON NULL INPUT
 AS 'MODULE_PATHNAME', 'predictor_predict_total';
 
+CREATE FUNCTION predictor.measure(
+	query text, repetitions integer DEFAULT 1000,
+	OUT nodes integer, OUT first_us float8, OUT p50_us float8, OUT p99_us float8, OUT hit_us float8)
+RETURNS record LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'predictor_measure';
+COMMENT ON FUNCTION predictor.measure(text, integer) IS
+	'microseconds that predictions of a statement by the default model take in this backend: the first one, the following ones, and a look at a plan known to be far below the limit';
+
 /* operation */
 
 CREATE FUNCTION predictor.flush() RETURNS boolean
@@ -616,7 +623,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			'{create_model,alter_model,drop_model,activate,train,cancel_training,ask_training,
 			reset_history,check_engine,import_plan,flush,predict,predict_total,
 			training_progress,counters,aggregates,serving_models,engine_state,
-			certificates,operator_name,training_due,trace_line}'::name[])
+			certificates,model_key,source_name,operator_name,training_due,trace_line}'::name[])
 	UNION ALL
 	SELECT 'SELECT ON', c.oid::regclass::text FROM pg_class c
 		JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
@@ -705,6 +712,10 @@ AS 'MODULE_PATHNAME', 'predictor_certificates';
 CREATE FUNCTION predictor.operator_name(operator smallint) RETURNS text
 LANGUAGE C IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'predictor_operator_name_sql';
+
+CREATE FUNCTION predictor.source_name(source smallint) RETURNS text
+LANGUAGE C IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'predictor_source_name';
 
 /* views */
 
@@ -827,6 +838,36 @@ CREATE VIEW predictor.plan_nodes AS
 	FROM predictor.execution e JOIN predictor.plan p USING (signature),
 		pg_catalog.generate_subscripts(p.operator, 1) AS n (i);
 
+/*
+ * Predicted and actual time of the newest 2000 statements of each model version: all of them, by query
+ * and by source (NULL where it does not matter). Statements that were cancelled, not run to their end,
+ * or slowed down by timers do not count.
+ */
+CREATE VIEW predictor.accuracy AS
+	WITH recent AS (
+		SELECT m.uuid, m.name, e.predicted_version AS version, e.query_id, e.predicted_source,
+			e.finished_at,
+			pg_catalog.ln(GREATEST(e.predicted_total::float8, 1e-6) / GREATEST(e.total_time, 1e-6)) AS log_ratio,
+			e.total_time BETWEEN e.predicted_low AND e.predicted_high AS is_covered,
+			pg_catalog.row_number() OVER (PARTITION BY e.predicted_model, e.predicted_version
+				ORDER BY e.id DESC) AS age
+		FROM predictor.execution e JOIN predictor.model m ON predictor.model_key(m.uuid) = e.predicted_model
+		WHERE e.predicted_total <> 'NaN' AND e.flags & 3 = 0 AND e.instrumentation < 2)
+	SELECT r.name AS model, r.version, r.query_id, predictor.source_name(r.predicted_source) AS source,
+		pg_catalog.count(*) AS statements,
+		pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY pg_catalog.exp(pg_catalog.abs(r.log_ratio))) AS q50,
+		pg_catalog.percentile_cont(0.9) WITHIN GROUP (ORDER BY pg_catalog.exp(pg_catalog.abs(r.log_ratio))) AS q90,
+		pg_catalog.percentile_cont(0.95) WITHIN GROUP (ORDER BY pg_catalog.exp(pg_catalog.abs(r.log_ratio))) AS q95,
+		pg_catalog.exp(pg_catalog.avg(r.log_ratio)) AS bias,
+		pg_catalog.avg(r.is_covered::integer)::float8 AS coverage,
+		pg_catalog.min(r.finished_at) AS since, pg_catalog.max(r.finished_at) AS until,
+		d.calibration, d.drifted_at
+	FROM recent r LEFT JOIN predictor.drift d ON d.model = r.uuid AND d.version = r.version
+	WHERE r.age <= 2000
+	GROUP BY GROUPING SETS ((r.uuid, r.name, r.version, d.calibration, d.drifted_at),
+		(r.uuid, r.name, r.version, d.calibration, d.drifted_at, r.query_id),
+		(r.uuid, r.name, r.version, d.calibration, d.drifted_at, r.predicted_source));
+
 CREATE VIEW predictor.serving AS SELECT * FROM predictor.serving_models();
 
 CREATE VIEW predictor.stat AS SELECT * FROM predictor.counters();
@@ -843,9 +884,9 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA predictor FROM PUBLIC;
 GRANT USAGE ON SCHEMA predictor TO pg_monitor;
 GRANT SELECT ON predictor.models, predictor.model_versions, predictor.training_jobs,
 	predictor.executions, predictor.traces, predictor.plans, predictor.plan_nodes, predictor.plan_statistics,
-	predictor.serving, predictor.stat, predictor.engine TO pg_monitor;
+	predictor.accuracy, predictor.serving, predictor.stat, predictor.engine TO pg_monitor;
 GRANT EXECUTE ON FUNCTION predictor.training_progress(), predictor.counters(), predictor.aggregates(),
-	predictor.serving_models(),
+	predictor.serving_models(), predictor.model_key(uuid), predictor.source_name(smallint),
 	predictor.engine_state(), predictor.certificates(),
 	predictor.operator_name(smallint), predictor.trace_line(predictor.execution, predictor.plan),
 	predictor.training_due() TO pg_monitor;

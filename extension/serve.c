@@ -415,3 +415,29 @@ serve_predict(const ServedModel *model, QueryDesc *queryDesc, MemoryContext cont
 	answer->extract = extract;
 	return answer;
 }
+
+void
+serve_annotate(PredictorRecord *record, MemoryContext context)
+{
+	PredictorStatement *statement = &record->statement;
+	PredictorPlanPrediction plan;
+	const ServedModel *model = predictor_predict_all ? serve_ready_model() : NULL;
+	PredictorNodePrediction *nodes;
+
+	if (model == NULL)
+		return;
+	nodes = MemoryContextAllocExtended(context, sizeof(PredictorNodePrediction) * record->node_count,
+									   MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+	if (nodes != NULL && predict_record(model, record, context, nodes, &plan))
+	{
+		statement->predicted_total = plan.total_ms;
+		statement->predicted_low = plan.low_ms;
+		statement->predicted_high = plan.high_ms;
+		statement->predicted_version = model->version;
+		statement->predicted_model = (uint64) directory_model_key(&model->uuid);
+		statement->predicted_source = plan.source |
+			(plan.out_of_distribution ? PREDICTOR_OUT_OF_DISTRIBUTION : 0);
+	}
+	if (nodes != NULL)
+		pfree(nodes);
+}

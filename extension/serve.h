@@ -51,6 +51,12 @@ extern const ServedModel *serve_model(const char *name, const char **problem, co
  */
 extern const ServedModel *serve_ready_model(void);
 
+/*
+ * Adds the default model's prediction to a record that is to be captured, if there is a model that
+ * answers now and predictor.predict_all wants it. For hooks: neither waits nor raises.
+ */
+extern void serve_annotate(PredictorRecord *record, MemoryContext context);
+
 /* A plan's answer. Everything lives in `context`. */
 typedef struct Answer
 {

@@ -101,7 +101,7 @@ define_prediction_settings(void)
 	DefineCustomBoolVariable("predictor.live_calibration",
 							 "Whether predicted times follow a drift of the actual ones between trainings.",
 							 "By one factor for each model version, at most 4 and at least 1/4.",
-							 &predictor_live_calibration, false, PGC_SUSET, 0, NULL, NULL, NULL);
+							 &predictor_live_calibration, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("predictor.max_predicted_time",
 							 "Limit of the time that a statement may be predicted to take; 0: none.",
 							 NULL, &predictor_max_predicted_time, 0, 0, INT_MAX,

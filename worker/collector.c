@@ -24,6 +24,7 @@
 #include "extension/facade.h"
 #include "extension/ring.h"
 #include "extension/shared.h"
+#include "worker/accuracy.h"
 #include "worker/batch.h"
 #include "worker/history.h"
 #include "worker/policy.h"
@@ -68,6 +69,7 @@ store_one(const RingHeader *header, PredictorRecord *record, int *capacity)
 		return false;
 	record->node_count = nodes;
 	history_store(record);
+	accuracy_note(record);
 	return true;
 }
 
@@ -99,6 +101,7 @@ store_some(Batch *batch, Size limit, Progress *progress)
 		worker_commit();
 		return false;
 	}
+	accuracy_begin();
 	progress->is_storing = true;
 	while (progress->at < limit && records < history_transaction_limit() && GetCurrentTimestamp() < until)
 	{
@@ -110,8 +113,10 @@ store_some(Batch *batch, Size limit, Progress *progress)
 		progress->at += RING_LENGTH(header);
 	}
 	progress->is_storing = false;
+	accuracy_store();
 	history_rotate(stored);
 	worker_commit();
+	accuracy_publish();
 	batch->stored_bytes = progress->at;
 	batch->stored_records += records;
 	shared_count_many(COUNTER_FLUSHED, stored);

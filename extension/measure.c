@@ -1,0 +1,130 @@
+/*
+ * measure.c - predictor.measure(): how long predictions of a statement take in this backend. What
+ * bench/predict is made of, and for whoever wants to know before he sets a limit.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "extension/capture.h"
+#include "extension/limit.h"
+#include "extension/predict_functions.h"
+#include "extension/serve.h"
+#include "extension/settings.h"
+
+PG_FUNCTION_INFO_V1(predictor_measure);
+
+#define MOST_REPETITIONS 1000000
+#define CALLS_PER_READING 100	/* of what is shorter than reading the clock */
+
+static double
+microseconds_since(instr_time begin)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, begin);
+	return INSTR_TIME_GET_DOUBLE(now) * 1e6;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* One prediction, the model's look-up and the description of the plan included. */
+static Answer *
+predict_once(QueryDesc *queryDesc, double *microseconds)
+{
+	instr_time	begin;
+	const ServedModel *model;
+	const char *problem = "no model answers";
+	Answer	   *answer = NULL;
+
+	INSTR_TIME_SET_CURRENT(begin);
+	model = serve_ready_model();
+	if (model != NULL)
+		answer = serve_predict(model, queryDesc, CurrentMemoryContext, &problem);
+	*microseconds = microseconds_since(begin);
+	if (answer == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the statement cannot be predicted: %s", problem)));
+	return answer;
+}
+
+/* A look at a plan that is known to be far below the limit; sorted. */
+static void
+time_hits(QueryDesc *queryDesc, double *times, int count)
+{
+	double		limit = predictor_max_predicted_time;
+
+	limit_remember(serve_ready_model(), queryDesc, 0);
+	predictor_max_predicted_time = 1;
+	for (int i = 0; i < count; i++)
+	{
+		instr_time	begin;
+
+		INSTR_TIME_SET_CURRENT(begin);
+		for (int k = 0; k < CALLS_PER_READING; k++)
+			(void) limit_is_far_below(serve_ready_model(), queryDesc);
+		times[i] = microseconds_since(begin) / CALLS_PER_READING;
+	}
+	predictor_max_predicted_time = limit;
+	limit_forget();
+	qsort(times, count, sizeof(double), compare);
+}
+
+Datum
+predictor_measure(PG_FUNCTION_ARGS)
+{
+	int			repetitions = PG_GETARG_INT32(1);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "predictor measure",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context;
+	QueryDesc  *queryDesc;
+	TupleDesc	tupdesc;
+	double	   *times;
+	double		first;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	shared_require();
+	capture_forget();
+	if (repetitions < 1 || repetitions > MOST_REPETITIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the number of repetitions must be from 1 to %d", MOST_REPETITIONS)));
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	times = palloc(sizeof(double) * repetitions);
+	queryDesc = predict_start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)), NULL);
+	values[0] = Int32GetDatum(predict_once(queryDesc, &first)->node_count);
+	values[1] = Float8GetDatum(first);
+	for (int i = 0; i < repetitions; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		context = MemoryContextSwitchTo(scratch);
+		(void) predict_once(queryDesc, &times[i]);
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(scratch);
+	}
+	qsort(times, repetitions, sizeof(double), compare);
+	values[2] = Float8GetDatum(times[repetitions / 2]);
+	values[3] = Float8GetDatum(times[(int) (repetitions * 0.99)]);
+	time_hits(queryDesc, times, repetitions);
+	values[4] = Float8GetDatum(times[repetitions / 2]);
+	predict_end_query(queryDesc);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}
