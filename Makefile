@@ -108,6 +108,15 @@ check-sanitize: deps ## the unit and service tests of plan/ and engine/ under AS
 fuzz: ## libFuzzer on the codec, control messages, traces and bundles, 60 s each
 	@engine/fuzz/run
 
+# Without the engine and so without LibTorch: what check-versions tests.
+.PHONY: stage-extension check-versions
+stage-extension: extension
+	@rm -rf "$(stage)"
+	@$(make_extension) install DESTDIR="$(stage)" >/dev/null
+
+check-versions: ## the SQL tests and the EXPLAIN matrix on PostgreSQL 17 and 18, in chroots; says what it cannot check here
+	@scripts/check-versions
+
 installcheck: needs-postgresql ## the SQL regression tests against a running server with Predictor installed and preloaded
 	@$(make_extension) installcheck
 

@@ -8,6 +8,7 @@
 
 #include "fmgr.h"
 
+#include "extension/compat.h"
 #include "extension/model_facade.h"
 
 PG_FUNCTION_INFO_V1(predictor_cost_bundle_sql);

@@ -621,7 +621,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
 		WHERE p.proname = ANY (
 			'{create_model,alter_model,drop_model,activate,train,cancel_training,ask_training,
-			reset_history,check_engine,import_plan,flush,predict,predict_total,
+			reset_history,check_engine,import_plan,flush,predict,predict_total,measure,
 			training_progress,counters,aggregates,serving_models,engine_state,
 			certificates,model_key,source_name,operator_name,training_due,trace_line}'::name[])
 	UNION ALL

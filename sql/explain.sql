@@ -41,15 +41,7 @@ EXPLAIN (PREDICTOR) SELECT * FROM nothing;
 EXPLAIN (PREDICTOR) CREATE TABLE IF NOT EXISTS explained AS SELECT 1;
 
 -- with a model: one line for each node, one for the plan; numbers are masked, since they are its own
-SET client_min_messages = error;
-\o /dev/null
-SELECT predictor.flush();
-SELECT format('SELECT count(*) FROM explained WHERE a = %s', g) FROM generate_series(0, 9) g \gexec
-SELECT format('SELECT * FROM explained WHERE id = %s', g) FROM generate_series(1, 10) g \gexec
-\o
-SELECT predictor.flush();
-SELECT state FROM predictor.train('explain_test');
-RESET client_min_messages;
+UPDATE predictor.model SET active_version = 0 WHERE name = 'explain_test';
 CREATE FUNCTION masked(command text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	line text;

@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
+#include "extension/compat.h"
 #include "extension/directory.h"
 #include "extension/facade.h"
 #include "worker/publishing.h"

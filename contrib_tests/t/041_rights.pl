@@ -39,7 +39,7 @@ EOS
 # Every function is an action, a source of views, or internal. Who may read a view may call its functions; a new
 # action must be named here.
 my @actions = qw(create_model alter_model drop_model activate train cancel_training ask_training reset_history
-  check_engine import_plan flush predict predict_total);
+  check_engine import_plan flush predict predict_total measure);
 my @sources = split /\n/, query(<<'EOS');
 SELECT DISTINCT p.proname FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
 JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
@@ -140,7 +140,7 @@ is(query("SELECT count(*) FROM pg_proc p, unnest(p.proargnames[1:p.pronargs]) a 
 	  . "AND p.proname <> 'cost_bundle'"), '0', 'no parameter is a place or a secret');
 is(query("SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FROM pg_proc p WHERE p.pronamespace = 'predictor'::regnamespace "
 	  . "AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)"),
-	'predict predict_total', "search_path is pinned, but where the caller's statement is looked up");
+	'measure predict predict_total', "search_path is pinned, but where the caller's statement is looked up");
 
 # --- a prediction asks for the rights that running would ---
 
