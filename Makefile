@@ -108,8 +108,11 @@ check-sanitize: deps ## the unit and service tests of plan/ and engine/ under AS
 fuzz: ## libFuzzer on the codec, control messages, traces and bundles, 60 s each
 	@engine/fuzz/run
 
+bench-predict: all stage ## what predictions cost, against their budgets; ROUNDS=n
+	@bench/predict/run
+
 # Without the engine and so without LibTorch: what check-versions tests.
-.PHONY: stage-extension check-versions
+.PHONY: bench-predict stage-extension check-versions
 stage-extension: extension
 	@rm -rf "$(stage)"
 	@$(make_extension) install DESTDIR="$(stage)" >/dev/null
