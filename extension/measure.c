@@ -69,8 +69,15 @@ static void
 time_hits(QueryDesc *queryDesc, double *times, int count)
 {
 	double		limit = predictor_max_predicted_time;
+	const ServedModel *model = serve_ready_model();
 
-	limit_remember(serve_ready_model(), queryDesc, 0);
+	/* another version may be taking its place just now */
+	if (model == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no model answers"),
+				 errhint("Try again.")));
+	limit_remember(model, queryDesc, 0);
 	predictor_max_predicted_time = 1;
 	for (int i = 0; i < count; i++)
 	{
@@ -78,7 +85,11 @@ time_hits(QueryDesc *queryDesc, double *times, int count)
 
 		INSTR_TIME_SET_CURRENT(begin);
 		for (int k = 0; k < CALLS_PER_READING; k++)
-			(void) limit_is_far_below(serve_ready_model(), queryDesc);
+		{
+			model = serve_ready_model();
+			if (model != NULL)
+				(void) limit_is_far_below(model, queryDesc);
+		}
 		times[i] = microseconds_since(begin) / CALLS_PER_READING;
 	}
 	predictor_max_predicted_time = limit;
