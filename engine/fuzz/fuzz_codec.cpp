@@ -15,7 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   engine::RecordStream stream([&](OwnedRecord& record) {
     const size_t start = again.size();
     again.resize(start + encoded_size(static_cast<int>(record.nodes.size())));
-    if (encode_record(record.view(), std::span(again).subspan(start)) == 0) std::abort();
+    const size_t size = encode_record(record.view(), std::span(again).subspan(start));
+    if (size == 0) std::abort();
+    again.resize(start + size);
   });
   const size_t first = std::min(cut, bytes.size());
   engine::Failure failure = stream.feed(bytes.first(first));
