@@ -16,6 +16,13 @@ my $directory = tempdir(CLEANUP => 1);
 my $port = PostgreSQL::Test::Cluster::get_free_port();
 my $engine;
 
+# A test that dies leaves no engine behind.
+END
+{
+	local $?;
+	$engine->kill_kill if defined $engine && $engine->pumpable;
+}
+
 sub run_ok
 {
 	my ($what, @command) = @_;

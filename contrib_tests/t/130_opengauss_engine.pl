@@ -134,6 +134,13 @@ sub issue_ca
 # --- the engine ---
 
 my $engine;
+
+# A test that dies leaves no engine behind.
+END
+{
+	local $?;
+	$engine->kill_kill if defined $engine && $engine->pumpable;
+}
 my $engine_log = "$place/predictord.log";
 
 sub start_engine
