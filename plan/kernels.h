@@ -22,57 +22,58 @@
 namespace predictor {
 
 // The compiler lowers this to what the target has: one 512-bit register, two of 256 or four of 128.
-// Passed by reference only, since its calling convention differs between targets.
+// Passed by pointer only: its calling convention differs between targets, and clang takes what a
+// function returns by reference for aligned in full.
 typedef float Lanes __attribute__((vector_size(kLaneCount * sizeof(float)), aligned(4), may_alias));
 
-PREDICTOR_INLINE const Lanes& lanes(const float* p) { return *reinterpret_cast<const Lanes*>(p); }
-PREDICTOR_INLINE Lanes& lanes(float* p) { return *reinterpret_cast<Lanes*>(p); }
+PREDICTOR_INLINE const Lanes* lanes(const float* p) { return reinterpret_cast<const Lanes*>(p); }
+PREDICTOR_INLINE Lanes* lanes(float* p) { return reinterpret_cast<Lanes*>(p); }
 
 // y[0 .. 4 * kLaneCount) += x W for four blocks of columns of W. Written out, because the sums must
 // stay in registers, and four of them in flight hide the latency of an addition.
 PREDICTOR_INLINE void add_product4(const float* x, int inputs, const float* weights, int stride,
                                    float* y) {
-  Lanes sum0 = lanes(y), sum1 = lanes(y + kLaneCount);
-  Lanes sum2 = lanes(y + 2 * kLaneCount), sum3 = lanes(y + 3 * kLaneCount);
+  Lanes sum0 = *lanes(y), sum1 = *lanes(y + kLaneCount);
+  Lanes sum2 = *lanes(y + 2 * kLaneCount), sum3 = *lanes(y + 3 * kLaneCount);
   for (int i = 0; i < inputs; i++, weights += stride) {
-    sum0 += x[i] * lanes(weights);
-    sum1 += x[i] * lanes(weights + kLaneCount);
-    sum2 += x[i] * lanes(weights + 2 * kLaneCount);
-    sum3 += x[i] * lanes(weights + 3 * kLaneCount);
+    sum0 += x[i] * *lanes(weights);
+    sum1 += x[i] * *lanes(weights + kLaneCount);
+    sum2 += x[i] * *lanes(weights + 2 * kLaneCount);
+    sum3 += x[i] * *lanes(weights + 3 * kLaneCount);
   }
-  lanes(y) = sum0, lanes(y + kLaneCount) = sum1;
-  lanes(y + 2 * kLaneCount) = sum2, lanes(y + 3 * kLaneCount) = sum3;
+  *lanes(y) = sum0, *lanes(y + kLaneCount) = sum1;
+  *lanes(y + 2 * kLaneCount) = sum2, *lanes(y + 3 * kLaneCount) = sum3;
 }
 
 // The same for two blocks: even and odd inputs apart make four sums again.
 PREDICTOR_INLINE void add_product2(const float* x, int inputs, const float* weights, int stride,
                                    float* y) {
-  Lanes even0 = lanes(y), even1 = lanes(y + kLaneCount), odd0 = {}, odd1 = {};
+  Lanes even0 = *lanes(y), even1 = *lanes(y + kLaneCount), odd0 = {}, odd1 = {};
   int i = 0;
   for (; i + 2 <= inputs; i += 2, weights += 2 * stride) {
-    even0 += x[i] * lanes(weights);
-    even1 += x[i] * lanes(weights + kLaneCount);
-    odd0 += x[i + 1] * lanes(weights + stride);
-    odd1 += x[i + 1] * lanes(weights + stride + kLaneCount);
+    even0 += x[i] * *lanes(weights);
+    even1 += x[i] * *lanes(weights + kLaneCount);
+    odd0 += x[i + 1] * *lanes(weights + stride);
+    odd1 += x[i + 1] * *lanes(weights + stride + kLaneCount);
   }
   if (i < inputs) {
-    even0 += x[i] * lanes(weights);
-    even1 += x[i] * lanes(weights + kLaneCount);
+    even0 += x[i] * *lanes(weights);
+    even1 += x[i] * *lanes(weights + kLaneCount);
   }
-  lanes(y) = even0 + odd0;
-  lanes(y + kLaneCount) = even1 + odd1;
+  *lanes(y) = even0 + odd0;
+  *lanes(y + kLaneCount) = even1 + odd1;
 }
 
 PREDICTOR_INLINE void add_product1(const float* x, int inputs, const float* weights, int stride,
                                    float* y) {
-  Lanes even = lanes(y), odd = {};
+  Lanes even = *lanes(y), odd = {};
   int i = 0;
   for (; i + 2 <= inputs; i += 2, weights += 2 * stride) {
-    even += x[i] * lanes(weights);
-    odd += x[i + 1] * lanes(weights + stride);
+    even += x[i] * *lanes(weights);
+    odd += x[i + 1] * *lanes(weights + stride);
   }
-  if (i < inputs) even += x[i] * lanes(weights);
-  lanes(y) = even + odd;
+  if (i < inputs) even += x[i] * *lanes(weights);
+  *lanes(y) = even + odd;
 }
 
 // y += x W, where W is [inputs, outputs] and outputs a multiple of kLaneCount.
@@ -87,14 +88,14 @@ PREDICTOR_INLINE void add_product(const float* x, int inputs, const float* weigh
 }
 
 PREDICTOR_INLINE void add_row(const float* row, int width, float* y) {
-  for (int j = 0; j < width; j += kLaneCount) lanes(y + j) += lanes(row + j);
+  for (int j = 0; j < width; j += kLaneCount) *lanes(y + j) += *lanes(row + j);
 }
 
 PREDICTOR_INLINE void relu(int width, float* y) {
   const Lanes zero = {};
   for (int j = 0; j < width; j += kLaneCount) {
-    Lanes x = lanes(y + j);
-    lanes(y + j) = x > zero ? x : zero;
+    Lanes x = *lanes(y + j);
+    *lanes(y + j) = x > zero ? x : zero;
   }
 }
 

@@ -19,7 +19,7 @@ PREDICTOR_WIDE void add_sparse_product(const float* x, int inputs, const float* 
   for (int i = 0; i < inputs; i++) {
     if (x[i] == 0) continue;
     const float* row = weights + static_cast<size_t>(i) * outputs;
-    for (int j = 0; j < outputs; j += kLaneCount) lanes(y + j) += x[i] * lanes(row + j);
+    for (int j = 0; j < outputs; j += kLaneCount) *lanes(y + j) += x[i] * *lanes(row + j);
   }
 }
 

@@ -13,11 +13,11 @@ namespace {
 // y = y / rms(y). Sixteen partial sums, so that every target adds in the same order.
 PREDICTOR_INLINE void normalize(int width, float* y) {
   Lanes squares = {};
-  for (int j = 0; j < width; j += kLaneCount) squares += lanes(y + j) * lanes(y + j);
+  for (int j = 0; j < width; j += kLaneCount) squares += *lanes(y + j) * *lanes(y + j);
   float sum = 0;
   for (int lane = 0; lane < kLaneCount; lane++) sum += squares[lane];
   float scale = 1 / std::sqrt(sum / static_cast<float>(width) + 1e-6f);
-  for (int j = 0; j < width; j += kLaneCount) lanes(y + j) *= scale;
+  for (int j = 0; j < width; j += kLaneCount) *lanes(y + j) *= scale;
 }
 
 struct InputLayer {
