@@ -9,11 +9,11 @@
 
 #include "nodes/parsenodes.h"
 #include "optimizer/planner.h"
-#include "tcop/utility.h"
 
 #include "extension/capture.h"
 #include "extension/compat.h"
 #include "extension/settings.h"
+#include "extension/utility_chain.h"
 
 static ProcessUtility_hook_type previous_utility = NULL;
 static planner_hook_type previous_planner = NULL;
@@ -69,34 +69,19 @@ carries_statement(Node *command)
 }
 
 static void
-chain_utility(PlannedStmt *statement, const char *query, bool read_only, ProcessUtilityContext context,
-			  ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
-			  QueryCompletion *completion)
-{
-	if (previous_utility)
-		previous_utility(statement, query, read_only, context, params, environment, dest, completion);
-	else
-		standard_ProcessUtility(statement, query, read_only, context, params, environment, dest,
-								completion);
-}
-
-static void
-nesting_ProcessUtility(PlannedStmt *statement, const char *query, bool read_only,
-					   ProcessUtilityContext context, ParamListInfo params,
-					   QueryEnvironment *environment, DestReceiver *dest,
-					   QueryCompletion *completion)
+nesting_ProcessUtility(UTILITY_PARAMS)
 {
 	int			level;
 
-	if (!predictor_enabled || carries_statement(statement->utilityStmt))
+	if (!predictor_enabled || carries_statement(pstmt->utilityStmt))
 	{
-		chain_utility(statement, query, read_only, context, params, environment, dest, completion);
+		utility_next(previous_utility, UTILITY_ARGS);
 		return;
 	}
 	level = capture_enter_nested();
 	PG_TRY();
 	{
-		chain_utility(statement, query, read_only, context, params, environment, dest, completion);
+		utility_next(previous_utility, UTILITY_ARGS);
 	}
 	PG_FINALLY();
 	{

@@ -13,10 +13,10 @@
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "storage/ipc.h"
-#include "tcop/utility.h"
 
 #include "extension/database_commands.h"
 #include "extension/shared.h"
+#include "extension/utility_chain.h"
 
 static ProcessUtility_hook_type previous_utility = NULL;
 
@@ -63,36 +63,21 @@ resume(int code, Datum argument)
 }
 
 static void
-chain(PlannedStmt *statement, const char *query, bool read_only, ProcessUtilityContext context,
-	  ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
-	  QueryCompletion *completion)
+pausing_ProcessUtility(UTILITY_PARAMS)
 {
-	if (previous_utility)
-		previous_utility(statement, query, read_only, context, params, environment, dest, completion);
-	else
-		standard_ProcessUtility(statement, query, read_only, context, params, environment, dest,
-								completion);
-}
-
-static void
-pausing_ProcessUtility(PlannedStmt *statement, const char *query, bool read_only,
-					   ProcessUtilityContext context, ParamListInfo params,
-					   QueryEnvironment *environment, DestReceiver *dest,
-					   QueryCompletion *completion)
-{
-	const char *name = emptied_database(statement->utilityStmt);
+	const char *name = emptied_database(pstmt->utilityStmt);
 	Oid			database = name != NULL && IsTransactionState() ?
 		get_database_oid(name, true) : InvalidOid;
 
 	if (!OidIsValid(database))
 	{
-		chain(statement, query, read_only, context, params, environment, dest, completion);
+		utility_next(previous_utility, UTILITY_ARGS);
 		return;
 	}
 	PG_ENSURE_ERROR_CLEANUP(resume, (Datum) 0);
 	{
 		shared_pause_database(database);
-		chain(statement, query, read_only, context, params, environment, dest, completion);
+		utility_next(previous_utility, UTILITY_ARGS);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(resume, (Datum) 0);
 	shared_resume_databases();

@@ -22,12 +22,12 @@
 #include "commands/prepare.h"
 #include "executor/tuptable.h"
 #include "nodes/makefuncs.h"
-#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "extension/compat.h"
 #include "extension/explain_marks.h"
+#include "extension/utility_chain.h"
 
 #define FIRST_MARK_LOW 1500000000
 #define FIRST_MARK_RANGE 400000000
@@ -257,29 +257,16 @@ create_explain(MemoryContext context, const ExplainStmt *statement, const char *
 	return explain;
 }
 
-static void
-call_next(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-		  ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
-		  DestReceiver *dest, QueryCompletion *qc)
-{
-	if (prev_process_utility)
-		prev_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	else
-		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-}
-
 /* A command that is run inside an EXPLAIN of ours: none of its plans is meant. */
 static void
-run_inside(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-		   ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
-		   DestReceiver *dest, QueryCompletion *qc)
+run_inside(UTILITY_PARAMS)
 {
 	MarkedExplain *outer = explain_active;
 
 	explain_active = NULL;
 	PG_TRY();
 	{
-		call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		utility_next(prev_process_utility, UTILITY_ARGS);
 	}
 	PG_FINALLY();
 	{
@@ -290,9 +277,7 @@ run_inside(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 
 /* Runs the command with marks in its plans. `pstmt` no longer has our option. */
 static void
-run_marked(MarkedExplain *explain, PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-		   ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
-		   DestReceiver *receiver, QueryCompletion *qc)
+run_marked(MarkedExplain *explain, UTILITY_PARAMS)
 {
 	MarkedExplain *outer = explain_active;
 
@@ -301,7 +286,7 @@ run_marked(MarkedExplain *explain, PlannedStmt *pstmt, const char *queryString, 
 	explain_set_hooks();
 	PG_TRY();
 	{
-		call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, receiver, qc);
+		utility_next(prev_process_utility, UTILITY_ARGS);
 	}
 	PG_FINALLY();
 	{
@@ -313,9 +298,7 @@ run_marked(MarkedExplain *explain, PlannedStmt *pstmt, const char *queryString, 
 }
 
 static void
-run_ours(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-		 ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
-		 DestReceiver *dest, QueryCompletion *qc)
+run_ours(UTILITY_PARAMS)
 {
 	ExplainStmt *statement = (ExplainStmt *) pstmt->utilityStmt;
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "EXPLAIN (PREDICTOR)",
@@ -341,16 +324,14 @@ run_ours(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 }
 
 static void
-explain_process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-						ProcessUtilityContext context, ParamListInfo params,
-						QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+explain_process_utility(UTILITY_PARAMS)
 {
 	if (is_ours(pstmt->utilityStmt))
-		run_ours(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		run_ours(UTILITY_ARGS);
 	else if (explain_active != NULL)
-		run_inside(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		run_inside(UTILITY_ARGS);
 	else
-		call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		utility_next(prev_process_utility, UTILITY_ARGS);
 }
 
 void
