@@ -82,6 +82,12 @@ std::vector<std::string> split(std::string_view text, char separator) {
   return parts;
 }
 
+std::string_view trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
 std::optional<std::string> percent_decode(std::string_view text) {
   std::string decoded;
   for (size_t i = 0; i < text.size(); i++) {

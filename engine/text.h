@@ -30,6 +30,9 @@ std::optional<std::string> canonical_sha256(std::string_view text);
 std::string to_lower(std::string_view text);
 std::vector<std::string> split(std::string_view text, char separator);
 
+// Without spaces, tabs and carriage returns at both ends.
+std::string_view trimmed(std::string_view text);
+
 // Replaces %XX; nothing if an escape is incomplete.
 std::optional<std::string> percent_decode(std::string_view text);
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/json_text.h"
+#include "engine/text.h"
 
 namespace predictor::engine::ctl {
 namespace {
@@ -14,12 +15,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kLongestDocument = size_t{64} << 20;
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-}
 
 // auto_explain's "duration: 1.234 ms  plan:"; the number, or nothing.
 std::string duration_in(std::string_view text) {

@@ -4,20 +4,12 @@
 #include <chrono>
 #include <cstring>
 
+#include "engine/opengauss/crc.h"
+
 namespace predictor::engine::opengauss {
 namespace {
 
 constexpr uint32_t kMaskDelta = 0xa282ead8U;  // TensorFlow, lib/hash/crc32c.h: what masking adds
-
-constexpr std::array<uint32_t, 256> make_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; i++) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; bit++) value = (value >> 1) ^ ((value & 1) != 0 ? 0x82f63b78U : 0);
-    table[i] = value;
-  }
-  return table;
-}
 
 uint32_t masked(uint32_t crc) { return ((crc >> 15) | (crc << 17)) + kMaskDelta; }
 
@@ -55,7 +47,7 @@ std::string event_now() {
 }  // namespace
 
 uint32_t crc32c(std::span<const std::byte> data) {
-  static constexpr std::array<uint32_t, 256> kTable = make_table();
+  static constexpr std::array<uint32_t, 256> kTable = crc_table(0x82f63b78U);
   uint32_t crc = 0xffffffffU;
   for (const std::byte byte : data) {
     crc = kTable[(crc ^ std::to_integer<uint32_t>(byte)) & 0xff] ^ (crc >> 8);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/files.h"
+#include "engine/opengauss/crc.h"
 
 namespace predictor::engine::opengauss {
 namespace {
@@ -30,16 +31,6 @@ Error key_error(const fs::path& path, const std::string& what) {
   return Error{"certificates", path.string() + " " + what +
                                    "; make it again with gs_guc encrypt, or name the passphrase's "
                                    "command in passphrase_command"};
-}
-
-constexpr std::array<uint32_t, 256> make_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; i++) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; bit++) value = (value >> 1) ^ ((value & 1) != 0 ? 0xedb88320U : 0);
-    table[i] = value;
-  }
-  return table;
 }
 
 Result<std::vector<std::byte>> read_checked(const fs::path& path, size_t size) {
@@ -96,7 +87,7 @@ std::optional<std::string> unpad(const Block& block) {
 }  // namespace
 
 uint32_t legacy_crc32(std::span<const std::byte> data) {
-  static constexpr std::array<uint32_t, 256> kTable = make_table();
+  static constexpr std::array<uint32_t, 256> kTable = crc_table(0xedb88320U);
   uint32_t crc = 0xffffffffU;
   for (const std::byte byte : data) {
     crc = kTable[(crc >> 24) ^ std::to_integer<uint32_t>(byte)] ^ (crc << 8);

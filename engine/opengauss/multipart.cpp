@@ -13,12 +13,6 @@ Error malformed(const std::string& what) {
   return Error{"bad_multipart", "the multipart body is malformed: " + what, 400};
 }
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 // The value of a parameter such as name="file" in a header's value; quotes are taken off.
 std::optional<std::string> parameter(std::string_view value, std::string_view name) {
   size_t at = value.find(';');
@@ -26,7 +20,7 @@ std::optional<std::string> parameter(std::string_view value, std::string_view na
     const std::string_view rest = value.substr(at + 1);
     const size_t equals = rest.find('=');
     if (equals == std::string_view::npos) return std::nullopt;
-    const bool is_it = to_lower(trim(rest.substr(0, equals))) == name;
+    const bool is_it = to_lower(trimmed(rest.substr(0, equals))) == name;
     std::string text;
     size_t end = equals + 1;
     while (end < rest.size() && (rest[end] == ' ' || rest[end] == '\t')) end++;
@@ -38,7 +32,7 @@ std::optional<std::string> parameter(std::string_view value, std::string_view na
       if (end == rest.size()) return std::nullopt;  // the closing quote is missing
     } else {
       const size_t semicolon = rest.find(';', end);
-      text = std::string(trim(rest.substr(end, semicolon - end)));
+      text = std::string(trimmed(rest.substr(end, semicolon - end)));
     }
     if (is_it) return text;
     const size_t next = rest.find(';', end);
@@ -50,7 +44,7 @@ std::optional<std::string> parameter(std::string_view value, std::string_view na
 }  // namespace
 
 std::optional<std::string> multipart_boundary(std::string_view content_type) {
-  const std::string_view type = trim(content_type.substr(0, content_type.find(';')));
+  const std::string_view type = trimmed(content_type.substr(0, content_type.find(';')));
   if (to_lower(type) != "multipart/form-data") return std::nullopt;
   std::optional<std::string> boundary = parameter(content_type, "boundary");
   if (!boundary || boundary->empty() || boundary->size() > kMostBoundary) return std::nullopt;
@@ -133,7 +127,7 @@ Failure MultipartFile::read_header(std::string_view header) {
     from = end + 2;
     const size_t colon = line.find(':');
     if (colon == std::string_view::npos) continue;
-    if (to_lower(trim(line.substr(0, colon))) != "content-disposition") continue;
+    if (to_lower(trimmed(line.substr(0, colon))) != "content-disposition") continue;
     is_wanted_ = parameter(line.substr(colon + 1), "name") == name_ && !content_;
   }
   if (is_wanted_) content_.emplace();

@@ -6,6 +6,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "engine/text.h"
+
 namespace predictor::engine::opengauss {
 namespace {
 
@@ -26,13 +28,6 @@ using Rows = std::vector<Row>;
 
 Error wrong(size_t line, const std::string& what) {
   return Error{"bad_csv", "line " + std::to_string(line) + ": " + what, 400};
-}
-
-std::string_view trim(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 template <class Number>
@@ -60,7 +55,7 @@ Failure Reader::read_line(std::string_view text, size_t line) {
   int count = 0;
   for (size_t from = 0; from <= text.size(); count++) {
     const size_t end = std::min(text.find(',', from), text.size());
-    if (count < kFields) fields[count] = trim(text.substr(from, end - from));
+    if (count < kFields) fields[count] = trimmed(text.substr(from, end - from));
     from = end + 1;
   }
   if (count != kFields) {
@@ -185,7 +180,7 @@ Result<PlanCsv> parse_plan_csv(std::string_view text) {
     const size_t end = std::min(text.find('\n', from), text.size());
     const std::string_view content = text.substr(from, end - from);
     from = end + 1;
-    if (trim(content).empty()) continue;
+    if (trimmed(content).empty()) continue;
     if (Failure failure = reader.read_line(content, line)) return *failure;
   }
   return reader.finish();
