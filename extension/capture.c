@@ -177,7 +177,7 @@ describe(Statement *statement, const HashKey *key)
 		return;
 	}
 	statement->extract->record.statement.planning_time = statement->planning_ms;
-	serve_annotate(&statement->extract->record, queryDesc->estate->es_query_cxt);
+	serve_annotate(&statement->extract->record, queryDesc);
 	memset(&statement->client, 0, sizeof(statement->client));
 }
 

@@ -83,6 +83,13 @@ extern void begin_set_result(FunctionCallInfo fcinfo);
 #define walk_expression(node, fn, ctx) expression_tree_walker(node, (bool (*) ()) (fn), (void *) (ctx))
 #endif
 
+/* Of an Append or a MergeAppend: may partitions go when it starts? */
+#if PG_VERSION_NUM >= 180000
+#define PRUNES_PARTITIONS(plan) ((plan)->part_prune_index >= 0)
+#else
+#define PRUNES_PARTITIONS(plan) ((plan)->part_prune_info != NULL)
+#endif
+
 /* Wait events of an extension have names from 17 on. */
 #if PG_VERSION_NUM >= 170000
 #define DEFINE_WAIT_EVENT(fn, name) \

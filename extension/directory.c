@@ -97,15 +97,23 @@ remove_file(const ServedEntry *entry)
 				(errcode_for_file_access(), errmsg("could not remove file \"%s\": %m", path)));
 }
 
+/* False: it was asked for conditionally and not to be had. */
+static bool
+lock_shared(bool conditional)
+{
+	if (conditional)
+		return LWLockConditionalAcquire(directory->lock, LW_SHARED);
+	LWLockAcquire(directory->lock, LW_SHARED);
+	return true;
+}
+
 DirectoryResult
 directory_find(const char *name, bool conditional, ServedEntry *entry)
 {
 	bool		named = name != NULL && name[0] != '\0';
 	int			matches = 0;
 
-	if (!conditional)
-		LWLockAcquire(directory->lock, LW_SHARED);
-	else if (!LWLockConditionalAcquire(directory->lock, LW_SHARED))
+	if (!lock_shared(conditional))
 		return DIRECTORY_BUSY;
 	for (int i = 0; i < PREDICTOR_MAX_MODELS; i++)
 	{
@@ -139,17 +147,18 @@ find_uuid(Oid database, const pg_uuid_t *uuid)
 	return NULL;
 }
 
-bool
-directory_find_uuid(Oid database, const pg_uuid_t *uuid, ServedEntry *entry)
+DirectoryResult
+directory_find_uuid(Oid database, const pg_uuid_t *uuid, bool conditional, ServedEntry *entry)
 {
 	ServedEntry *found;
 
-	LWLockAcquire(directory->lock, LW_SHARED);
+	if (!lock_shared(conditional))
+		return DIRECTORY_BUSY;
 	found = find_uuid(database, uuid);
 	if (found != NULL)
 		*entry = *found;
 	LWLockRelease(directory->lock);
-	return found != NULL;
+	return found != NULL ? DIRECTORY_FOUND : DIRECTORY_NONE;
 }
 
 int64

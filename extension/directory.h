@@ -67,8 +67,11 @@ extern bool directory_read(int i, ServedEntry *entry);
 /* The path of a bundle's file, relative to the data directory. */
 extern void directory_path(Oid database, uint64 file, char path[MAXPGPATH]);
 
+/* Finds a model by its uuid; FOUND, NONE or, if `conditional`, BUSY. */
+extern DirectoryResult directory_find_uuid(Oid database, const pg_uuid_t *uuid, bool conditional,
+										   ServedEntry *entry);
+
 /* For the publisher. */
-extern bool directory_find_uuid(Oid database, const pg_uuid_t *uuid, ServedEntry *entry);
 extern uint64 directory_new_file(void);
 /* Puts an entry in place of the one with its uuid; removes that one's file. False: no room. */
 extern bool directory_put(const ServedEntry *entry);

@@ -189,8 +189,8 @@ planner_switches(void)
 	return switches;
 }
 
-static void
-describe_settings(PredictorStatement *statement)
+void
+extract_settings(PredictorStatement *statement)
 {
 	statement->work_mem = work_mem;
 	statement->switches = planner_switches();
@@ -223,7 +223,7 @@ describe_statement(QueryDesc *queryDesc, const HashKey *key, PredictorStatement 
 	statement->query_id = queryDesc->plannedstmt->queryId;
 	statement->key_id = key->id;
 	statement->command = command_number(queryDesc->operation);
-	describe_settings(statement);
+	extract_settings(statement);
 	describe_jit(queryDesc->plannedstmt->jitFlags, statement);
 	statement->active_backends = count_active_backends();
 	statement->hit_share = recent_hit_share();

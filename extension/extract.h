@@ -26,6 +26,9 @@ typedef struct Extract
 /* The relation that EXPLAIN names for the node: range table index, or 0. */
 extern Index extract_target(Plan *plan);
 
+/* Fills in the settings that a plan depends on. */
+extern void extract_settings(PredictorStatement *statement);
+
 /*
  * Builds the record of a plan after standard_ExecutorStart. Reads caches and, where they are not
  * filled, catalogs: call it in a live transaction only. Allocates in `context` without raising when

@@ -55,7 +55,7 @@ element_content(ExpressionWalk *walk, Node *node)
 	else
 	{
 		ParamExternData workspace;
-		ParamExternData *value = bound_value(walk, (Param *) node, &workspace);
+		ParamExternData *value = bound_value(walk->params, (Param *) node, &workspace);
 
 		if (value != NULL)
 			extract_element(&walk->hash, value->ptype, value->value, value->isnull);

@@ -43,4 +43,7 @@ extern void expression_tokens(ExpressionWalk *walk, Node *expression);
 /* The same of column `resno` of the plan's target list; `below`: of its outer child's. */
 extern void expression_column(ExpressionWalk *walk, AttrNumber resno, bool below);
 
+/* The value bound to an external parameter; NULL if it has none. */
+extern ParamExternData *bound_value(ParamListInfo params, const Param *param, ParamExternData *workspace);
+
 #endif

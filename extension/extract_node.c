@@ -10,6 +10,7 @@
 #include "access/nbtree.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_namespace.h"
 #include "executor/nodeHash.h"
 #include "nodes/execnodes.h"
@@ -274,6 +275,23 @@ btree_height(Relation index)
 	return Min(((BTMetaPageData *) index->rd_amcache)->btm_level + 1, 255);
 }
 
+/* EXPLAIN opens no index, and its plan must be described as one that is run. */
+static void
+describe_indexed_table(Oid indexid, PredictorNode *node)
+{
+	HeapTuple	index = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	HeapTuple	table;
+
+	if (!HeapTupleIsValid(index))
+		return;
+	table = SearchSysCache1(RELOID, ObjectIdGetDatum(((Form_pg_index) GETSTRUCT(index))->indrelid));
+	ReleaseSysCache(index);
+	if (!HeapTupleIsValid(table))
+		return;
+	describe_size((Form_pg_class) GETSTRUCT(table), node);
+	ReleaseSysCache(table);
+}
+
 /*
  * Index names have no schema in EXPLAIN's output, so none counts here. A bitmap index scan has no
  * relation in EXPLAIN; its size is that of the index's table all the same.
@@ -294,15 +312,8 @@ describe_index(PlanState *state, PredictorNode *node)
 	node->index_pages = ((Form_pg_class) GETSTRUCT(index))->relpages;
 	node->index_height = btree_height(opened);
 	ReleaseSysCache(index);
-	if (IsA(state->plan, BitmapIndexScan) && opened != NULL)
-	{
-		HeapTuple	table = SearchSysCache1(RELOID, ObjectIdGetDatum(opened->rd_index->indrelid));
-
-		if (!HeapTupleIsValid(table))
-			return;
-		describe_size((Form_pg_class) GETSTRUCT(table), node);
-		ReleaseSysCache(table);
-	}
+	if (IsA(state->plan, BitmapIndexScan))
+		describe_indexed_table(indexid, node);
 }
 
 /* ---- what the executor plans ---- */

@@ -253,9 +253,8 @@ is_supplied(ExpressionWalk *walk, int paramid)
 }
 
 ParamExternData *
-bound_value(ExpressionWalk *walk, Param *param, ParamExternData *workspace)
+bound_value(ParamListInfo params, const Param *param, ParamExternData *workspace)
 {
-	ParamListInfo params = walk->params;
 	ParamExternData *value;
 
 	if (param->paramkind != PARAM_EXTERN || params == NULL || param->paramid < 1 ||
@@ -276,7 +275,7 @@ parameter_tokens(ExpressionWalk *walk, Param *param)
 
 	if (param->paramkind == PARAM_EXEC && follow_parameter(walk, param->paramid))
 		return;
-	value = bound_value(walk, param, &workspace);
+	value = bound_value(walk->params, param, &workspace);
 	if (value != NULL)
 		extract_constant(&walk->hash, value->ptype, value->value, value->isnull);
 	else

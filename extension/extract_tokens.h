@@ -56,8 +56,6 @@ extern void variable_tokens(ExpressionWalk *walk, Var *var);
 extern void parameter_tokens(ExpressionWalk *walk, Param *param);
 /* Does a nested loop or a subplan above supply it? Else it is the result of an InitPlan: a value. */
 extern bool is_supplied(ExpressionWalk *walk, int paramid);
-/* The value bound to an external parameter; NULL if it has none. */
-extern ParamExternData *bound_value(ExpressionWalk *walk, Param *param, ParamExternData *workspace);
 
 /* extract_call.c */
 extern void aggregate_tokens(ExpressionWalk *walk, Aggref *aggregate);

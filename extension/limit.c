@@ -1,15 +1,21 @@
 /*
  * limit.c - see limit.h.
  *
- * A statement is judged right after standard_ExecutorStart: the plan is then as it will run, without
- * the partitions that were pruned at start, and nothing of it has been read or written. The model is
- * the default one, and the hook reads shared memory alone; where no model answers nothing is judged.
+ * A statement is judged before it is started: until then no hook has heard of it, no other server has
+ * been asked for its part, and a refusal leaves nothing behind. But only a started plan can be described:
+ * without the partitions that go at its start, and with the caller's rights checked, or the refusal
+ * would tell what he may not know. So a copy is started as EXPLAIN starts one, which runs nothing, and
+ * ended again. The model is the default one, and the hook reads shared memory alone; where no model
+ * answers nothing is judged.
  *
- * Far below. Most statements are nowhere near the limit, and saying so must cost next to nothing. A
- * plan whose interval ended at less than a FAR_BELOW-th of the limit is remembered by what the planner
- * thought of it - query id, nodes, relations, costs and rows, not the address of anything - and by the
- * model's generation. Executions with other constants that the planner thinks alike are let through
- * without another prediction; each RECHECK-th is judged all the same.
+ * Most statements are nowhere near the limit, and saying so must cost next to nothing:
+ *
+ *	Far below. A plan whose interval ended at less than a FAR_BELOW-th of the limit is remembered by what
+ *	the planner thought of it - query id, nodes, relations, costs and rows, not the address of anything -
+ *	and by the model's generation. Executions with other constants that the planner thinks alike are let
+ *	through without another prediction; each RECHECK-th is judged all the same.
+ *
+ *	The same again. For a plan with the same values the answer is in memory (memo.h).
  *
  * Not judged, whatever the settings: EXPLAIN without ANALYZE, parallel workers (their leader was),
  * queries of referential integrity, and all that is not an ordinary client's backend: autovacuum,
@@ -31,6 +37,7 @@
 #include "extension/compat.h"
 #include "extension/fingerprint.h"
 #include "extension/limit.h"
+#include "extension/memo.h"
 #include "extension/settings.h"
 
 #define FAR_BELOW 100
@@ -46,12 +53,13 @@ typedef struct Judged
 } Judged;
 
 static Judged judged[PLACES];
+static uint64 epoch = 0;		/* part of every key: what is forgotten is not found any more */
 static ExecutorStart_hook_type previous_start = NULL;
 
 void
 limit_forget(void)
 {
-	memset(judged, 0, sizeof(judged));
+	epoch++;
 }
 
 static uint64
@@ -67,7 +75,7 @@ static uint64
 key_of(const ServedModel *model, const PlannedStmt *statement)
 {
 	const Plan *plan = statement->planTree;
-	uint64		key = fingerprint_plan(statement).hash;
+	uint64		key = mix_bits(fingerprint_plan(statement).hash, epoch);
 
 	key = mix_bits(key, statement->queryId);
 	key = mix_bits(key, bits_of(plan->startup_cost));
@@ -78,20 +86,18 @@ key_of(const ServedModel *model, const PlannedStmt *statement)
 	return key != 0 ? key : 1;
 }
 
-bool
-limit_is_far_below(const ServedModel *model, const QueryDesc *queryDesc)
+static bool
+is_far_below(uint64 key)
 {
-	uint64		key = key_of(model, queryDesc->plannedstmt);
 	Judged	   *place = &judged[key & (PLACES - 1)];
 
 	return place->key == key && place->high_ms * FAR_BELOW < predictor_max_predicted_time &&
 		++place->uses % RECHECK != 0;
 }
 
-void
-limit_remember(const ServedModel *model, const QueryDesc *queryDesc, double high_ms)
+static void
+remember(uint64 key, double high_ms)
 {
-	uint64		key = key_of(model, queryDesc->plannedstmt);
 	Judged	   *place = &judged[key & (PLACES - 1)];
 
 	place->key = key;
@@ -159,32 +165,77 @@ object(const ServedModel *model, const PredictorPlanPrediction *plan, double exp
 					 predictor_limit_quantile)));
 }
 
+/*
+ * The answer for a statement that has not been started, and the model that gave it; NULL: there is none.
+ * Raises what starting the statement would. What decides about partitions may be functions that predict
+ * something themselves, so the model is looked up when the copy has been started.
+ */
+static const ServedModel *
+predict_unstarted(const QueryDesc *queryDesc, WholeAnswer *whole)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "predictor limit",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext previous = MemoryContextSwitchTo(memory);
+	QueryDesc  *copy = CreateQueryDesc(queryDesc->plannedstmt, queryDesc->sourceText,
+									   queryDesc->snapshot, queryDesc->crosscheck_snapshot,
+									   None_Receiver, queryDesc->params, queryDesc->queryEnv, 0);
+	const ServedModel *model;
+	const char *problem;
+	Answer	   *answer = NULL;
+
+	standard_ExecutorStart(copy, EXEC_FLAG_EXPLAIN_ONLY);
+	model = serve_ready_model();
+	if (model != NULL)
+		answer = serve_predict(model, copy, memory, &problem);
+	if (answer != NULL)
+	{
+		whole->plan = answer->plan;
+		whole->startup_ms = answer->nodes[0].startup_ms;
+		memo_put(memo_key(model, queryDesc), whole);
+	}
+	standard_ExecutorEnd(copy);
+	FreeQueryDesc(copy);
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(memory);
+	return answer != NULL ? model : NULL;
+}
+
+/* What to hold against the limit: of a cursor, startup and the part of the rest that is fetched. */
+static double
+expected_time(const WholeAnswer *answer, double share)
+{
+	double		expected = time_at_quantile(&answer->plan);
+	double		startup;
+
+	if (share >= 1 || !(answer->plan.total_ms > 0))
+		return expected;
+	startup = Min(answer->startup_ms / answer->plan.total_ms, 1);
+	return expected * (startup + (1 - startup) * share);
+}
+
 static void
-judge(QueryDesc *queryDesc)
+judge(const QueryDesc *queryDesc)
 {
 	const ServedModel *model = serve_ready_model();
-	Answer	   *answer;
-	const char *problem;
+	uint64		coarse_key;
+	WholeAnswer answer;
 	double		share;
 	double		expected;
 
-	if (model == NULL || queryDesc->plannedstmt->planTree == NULL ||
-		limit_is_far_below(model, queryDesc))
+	if (model == NULL || queryDesc->plannedstmt->planTree == NULL)
 		return;
-	answer = serve_predict(model, queryDesc, queryDesc->estate->es_query_cxt, &problem);
-	if (answer == NULL)
+	coarse_key = key_of(model, queryDesc->plannedstmt);
+	if (is_far_below(coarse_key))
 		return;
-	limit_remember(model, queryDesc, answer->plan.high_ms);
+	if (!memo_find(memo_key(model, queryDesc), &answer))
+		model = predict_unstarted(queryDesc, &answer);
+	if (model == NULL)
+		return;
+	remember(coarse_key, answer.plan.high_ms);
 	share = share_of(queryDesc);
-	expected = time_at_quantile(&answer->plan);
-	if (share < 1 && answer->plan.total_ms > 0)
-	{
-		double		startup = Min(answer->nodes[0].startup_ms / answer->plan.total_ms, 1);
-
-		expected *= startup + (1 - startup) * share;
-	}
+	expected = expected_time(&answer, share);
 	if (expected > predictor_max_predicted_time)
-		object(model, &answer->plan, expected, share);
+		object(model, &answer.plan, expected, share);
 }
 
 static bool
@@ -203,14 +254,12 @@ is_judged(int eflags)
 static void
 limit_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	bool		is_due = is_judged(eflags);
-
+	if (is_judged(eflags))
+		judge(queryDesc);
 	if (previous_start)
 		previous_start(queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
-	if (is_due)
-		judge(queryDesc);
 }
 
 void

@@ -14,10 +14,9 @@
 #include "utils/memutils.h"
 
 #include "extension/capture.h"
-#include "extension/limit.h"
+#include "extension/memo.h"
 #include "extension/predict_functions.h"
 #include "extension/serve.h"
-#include "extension/settings.h"
 
 PG_FUNCTION_INFO_V1(predictor_measure);
 
@@ -64,21 +63,18 @@ predict_once(QueryDesc *queryDesc, double *microseconds)
 	return answer;
 }
 
-/* A look at a plan that is known to be far below the limit; sorted. */
-static void
-time_hits(QueryDesc *queryDesc, double *times, int count)
+/*
+ * An answer that is in memory, the model's look-up and the plan's identity included; sorted. False: the
+ * plan has no identity by which to remember an answer.
+ */
+static bool
+time_hits(QueryDesc *queryDesc, const Answer *known, double *times, int count)
 {
-	double		limit = predictor_max_predicted_time;
 	const ServedModel *model = serve_ready_model();
+	WholeAnswer answer = {known->plan, known->nodes[0].startup_ms};
 
-	/* another version may be taking its place just now */
-	if (model == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no model answers"),
-				 errhint("Try again.")));
-	limit_remember(model, queryDesc, 0);
-	predictor_max_predicted_time = 1;
+	if (model == NULL || memo_key(model, queryDesc) == 0)
+		return false;
 	for (int i = 0; i < count; i++)
 	{
 		instr_time	begin;
@@ -86,15 +82,18 @@ time_hits(QueryDesc *queryDesc, double *times, int count)
 		INSTR_TIME_SET_CURRENT(begin);
 		for (int k = 0; k < CALLS_PER_READING; k++)
 		{
+			uint64		key;
+
 			model = serve_ready_model();
-			if (model != NULL)
-				(void) limit_is_far_below(model, queryDesc);
+			key = model != NULL ? memo_key(model, queryDesc) : 0;
+			if (!memo_find(key, &answer))
+				memo_put(key, &answer);
 		}
 		times[i] = microseconds_since(begin) / CALLS_PER_READING;
 	}
-	predictor_max_predicted_time = limit;
-	limit_forget();
+	memo_forget();
 	qsort(times, count, sizeof(double), compare);
+	return true;
 }
 
 Datum
@@ -105,6 +104,7 @@ predictor_measure(PG_FUNCTION_ARGS)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext context;
 	QueryDesc  *queryDesc;
+	Answer	   *answer;
 	TupleDesc	tupdesc;
 	double	   *times;
 	double		first;
@@ -121,7 +121,8 @@ predictor_measure(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	times = palloc(sizeof(double) * repetitions);
 	queryDesc = predict_start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)), NULL);
-	values[0] = Int32GetDatum(predict_once(queryDesc, &first)->node_count);
+	answer = predict_once(queryDesc, &first);
+	values[0] = Int32GetDatum(answer->node_count);
 	values[1] = Float8GetDatum(first);
 	for (int i = 0; i < repetitions; i++)
 	{
@@ -134,7 +135,7 @@ predictor_measure(PG_FUNCTION_ARGS)
 	qsort(times, repetitions, sizeof(double), compare);
 	values[2] = Float8GetDatum(times[repetitions / 2]);
 	values[3] = Float8GetDatum(times[(int) (repetitions * 0.99)]);
-	time_hits(queryDesc, times, repetitions);
+	nulls[4] = !time_hits(queryDesc, answer, times, repetitions);
 	values[4] = Float8GetDatum(times[repetitions / 2]);
 	predict_end_query(queryDesc);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));

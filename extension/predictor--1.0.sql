@@ -590,7 +590,7 @@ CREATE FUNCTION predictor.measure(
 	OUT nodes integer, OUT first_us float8, OUT p50_us float8, OUT p99_us float8, OUT hit_us float8)
 RETURNS record LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'predictor_measure';
 COMMENT ON FUNCTION predictor.measure(text, integer) IS
-	'microseconds that predictions of a statement by the default model take in this backend: the first one, the following ones, and a look at a plan known to be far below the limit';
+	'microseconds that predictions of a statement by the default model take in this backend: the first one, the following ones, and an answer that is remembered';
 
 /* operation */
 

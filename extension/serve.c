@@ -23,6 +23,7 @@
 #include "extension/compat.h"
 #include "extension/directory.h"
 #include "extension/limit.h"
+#include "extension/memo.h"
 #include "extension/serve.h"
 #include "extension/settings.h"
 
@@ -142,19 +143,21 @@ mapping_of(const ServedEntry *entry, char *error, size_t error_size)
 	return mapping;
 }
 
-/* Mappings of models that are gone, or that do not answer any more, go. */
+/* Mappings of models that are gone, that do not answer any more or have another file now, go. */
 static void
-sweep(void)
+sweep(bool conditional)
 {
 	Mapping    *next;
 
 	for (Mapping *mapping = mappings; mapping != NULL; mapping = next)
 	{
 		ServedEntry entry;
+		DirectoryResult result = directory_find_uuid(MyDatabaseId, &mapping->uuid, conditional, &entry);
 
 		next = mapping->next;
-		if (!directory_find_uuid(MyDatabaseId, &mapping->uuid, &entry) ||
-			entry.version == NO_VERSION)
+		if (result == DIRECTORY_BUSY)
+			return;
+		if (result == DIRECTORY_NONE || entry.version == NO_VERSION || entry.file != mapping->file)
 			unmap(mapping);
 	}
 }
@@ -166,6 +169,7 @@ relation_invalidated(Datum arg, Oid relid)
 	if (shared == NULL)
 		return;
 	limit_forget();
+	memo_forget();
 	if (OidIsValid(MyDatabaseId))
 		shared_relation_invalidated(relid);
 	else if (!OidIsValid(relid) || relid == SERVE_SHARED_RELATION)
@@ -199,6 +203,7 @@ serve_ready_model(void)
 
 	if (generation != seen || strcmp(name, seen_name) != 0)
 	{
+		sweep(true);
 		switch (directory_find(name, true, &entry))
 		{
 			case DIRECTORY_BUSY:
@@ -326,7 +331,7 @@ serve_model(const char *name, const char **problem, const char **hint)
 		return NULL;
 	}
 	await_publication();
-	sweep();
+	sweep(false);
 	/* A file that was replaced between looking and mapping is worth another look, but not for ever. */
 	for (int tries = 0; mapping == NULL && error[0] == '\0' && tries < 10; tries++)
 	{
@@ -416,28 +421,45 @@ serve_predict(const ServedModel *model, QueryDesc *queryDesc, MemoryContext cont
 	return answer;
 }
 
+/* The whole answer for a record; false if there is no memory to work in. */
+static bool
+predict_whole(const ServedModel *model, const PredictorRecord *record, MemoryContext context,
+			  WholeAnswer *answer)
+{
+	Size		size = sizeof(PredictorNodePrediction) * record->node_count;
+	PredictorNodePrediction *nodes = MemoryContextAllocExtended(context, size,
+																MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+	bool		done = nodes != NULL && predict_record(model, record, context, nodes, &answer->plan);
+
+	if (done)
+		answer->startup_ms = nodes[0].startup_ms;
+	if (nodes != NULL)
+		pfree(nodes);
+	return done;
+}
+
 void
-serve_annotate(PredictorRecord *record, MemoryContext context)
+serve_annotate(PredictorRecord *record, const QueryDesc *queryDesc)
 {
 	PredictorStatement *statement = &record->statement;
-	PredictorPlanPrediction plan;
 	const ServedModel *model = predictor_predict_all ? serve_ready_model() : NULL;
-	PredictorNodePrediction *nodes;
+	WholeAnswer answer;
+	uint64		key;
 
 	if (model == NULL)
 		return;
-	nodes = MemoryContextAllocExtended(context, sizeof(PredictorNodePrediction) * record->node_count,
-									   MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
-	if (nodes != NULL && predict_record(model, record, context, nodes, &plan))
+	key = memo_key(model, queryDesc);
+	if (!memo_find(key, &answer))
 	{
-		statement->predicted_total = plan.total_ms;
-		statement->predicted_low = plan.low_ms;
-		statement->predicted_high = plan.high_ms;
-		statement->predicted_version = model->version;
-		statement->predicted_model = (uint64) directory_model_key(&model->uuid);
-		statement->predicted_source = plan.source |
-			(plan.out_of_distribution ? PREDICTOR_OUT_OF_DISTRIBUTION : 0);
+		if (!predict_whole(model, record, queryDesc->estate->es_query_cxt, &answer))
+			return;
+		memo_put(key, &answer);
 	}
-	if (nodes != NULL)
-		pfree(nodes);
+	statement->predicted_total = answer.plan.total_ms;
+	statement->predicted_low = answer.plan.low_ms;
+	statement->predicted_high = answer.plan.high_ms;
+	statement->predicted_version = model->version;
+	statement->predicted_model = (uint64) directory_model_key(&model->uuid);
+	statement->predicted_source = answer.plan.source |
+		(answer.plan.out_of_distribution ? PREDICTOR_OUT_OF_DISTRIBUTION : 0);
 }

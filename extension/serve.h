@@ -51,11 +51,18 @@ extern const ServedModel *serve_model(const char *name, const char **problem, co
  */
 extern const ServedModel *serve_ready_model(void);
 
+/* What is remembered of an answer (memo.h): that for the statement as a whole. */
+typedef struct WholeAnswer
+{
+	PredictorPlanPrediction plan;
+	double		startup_ms;
+} WholeAnswer;
+
 /*
- * Adds the default model's prediction to a record that is to be captured, if there is a model that
- * answers now and predictor.predict_all wants it. For hooks: neither waits nor raises.
+ * Adds the default model's prediction to the record of a statement that is to be captured, if there is
+ * a model that answers now and predictor.predict_all wants it. For hooks: neither waits nor raises.
  */
-extern void serve_annotate(PredictorRecord *record, MemoryContext context);
+extern void serve_annotate(PredictorRecord *record, const QueryDesc *queryDesc);
 
 /* A plan's answer. Everything lives in `context`. */
 typedef struct Answer

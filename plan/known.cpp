@@ -41,10 +41,10 @@ uint64_t query_key(const PredictorRecord& record) {
     for (int i = 0; i < record.node_count; i++) {
       uint64_t relation = record.nodes[i].relation;
       // A sum does not depend on the order; hashing first keeps multiples apart.
-      if (relation != 0) block[1] += siphash24_words(kPublicKey, &relation, 1);
+      if (relation != 0) block[1] += siphash24_words(kPublicKey, {relation});
     }
   }
-  uint64_t key = siphash24_words(kPublicKey, block, 2);
+  uint64_t key = siphash24_words(kPublicKey, block);
   return key == 0 ? 1 : key;
 }
 
@@ -54,7 +54,7 @@ uint64_t constants_key(const PredictorRecord& record) {
     uint64_t constants = record.nodes[i].constants;
     // What a bitmap's index scan looks for is said again where the heap is read.
     if (record.nodes[i].op == PREDICTOR_OP_BITMAP_INDEX_SCAN) continue;
-    if (constants != 0) sum += siphash24_words(kPublicKey, &constants, 1);
+    if (constants != 0) sum += siphash24_words(kPublicKey, {constants});
   }
   return sum;
 }

@@ -6,14 +6,14 @@ namespace predictor {
 
 uint64_t plan_key(const PredictorStatement& statement) {
   uint64_t words[] = {1, statement.signature};
-  uint64_t key = siphash24_words(kPublicKey, words, 2);
+  uint64_t key = siphash24_words(kPublicKey, words);
   return key == 0 ? 1 : key;
 }
 
 uint64_t exact_plan_key(const PredictorStatement& statement) {
   if (statement.constants == 0) return 0;
   uint64_t words[] = {2, statement.signature, statement.constants};
-  return siphash24_words(kPublicKey, words, 3);
+  return siphash24_words(kPublicKey, words);
 }
 
 }  // namespace predictor

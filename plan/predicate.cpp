@@ -13,7 +13,7 @@ constexpr unsigned kConstantKind = 2;
 
 uint64_t chain(uint64_t previous, uint64_t kind, uint64_t value) {
   uint64_t block[] = {previous, kind, value};
-  return siphash24_words(kPublicKey, block, 3);
+  return siphash24_words(kPublicKey, block);
 }
 
 // Does the clause say which rows there are, or only in what order they come?
@@ -72,7 +72,7 @@ void PredicateHasher::list(size_t length) {
 void PredicateHasher::content(PredictorValue value_class, std::string_view bytes) {
   auto absorb = [&](uint64_t& running, std::string_view what) {
     uint64_t block[] = {running, value_class, siphash24(key, what.data(), what.size())};
-    running = siphash24_words(key, block, 3);
+    running = siphash24_words(key, block);
   };
   absorb(clause_constants, bytes);
   char buffer[kCoarseSize];

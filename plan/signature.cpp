@@ -40,11 +40,11 @@ void subplan_signatures(const PredictorRecord& record, uint64_t* out) {
     uint64_t block[] = {
         out[i],     structure_word(n), uint64_t{flags} | uint64_t{n.sort_keys} << 16,
         n.relation, n.index,           n.predicate};
-    out[i] = siphash24_words(kPublicKey, block, 6);
+    out[i] = siphash24_words(kPublicKey, block);
     if (out[i] == 0) out[i] = 1;
     if (n.parent < 0) continue;
     uint64_t link[] = {out[n.parent], out[i], record.nodes[i].relationship};
-    out[n.parent] = siphash24_words(kPublicKey, link, 3);
+    out[n.parent] = siphash24_words(kPublicKey, link);
   }
 }
 
@@ -62,10 +62,10 @@ void sign(PredictorRecord& record) {
                         n.relation,
                         n.index,
                         n.predicate};
-    signature = siphash24_words(kPublicKey, block, 6);
+    signature = siphash24_words(kPublicKey, block);
     if (n.constants != 0) {
       uint64_t pair[] = {constants, n.constants, static_cast<uint64_t>(i)};
-      constants = siphash24_words(kPublicKey, pair, 3);
+      constants = siphash24_words(kPublicKey, pair);
     }
   }
   record.statement.signature = signature;

@@ -11,7 +11,7 @@ namespace {
 
 uint64_t hash2(uint64_t a, uint64_t b) {
   uint64_t words[] = {a, b};
-  return siphash24_words(kPublicKey, words, 2);
+  return siphash24_words(kPublicKey, words);
 }
 
 bool is_gather(int op) { return op == PREDICTOR_OP_GATHER || op == PREDICTOR_OP_GATHER_MERGE; }

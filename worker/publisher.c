@@ -228,7 +228,7 @@ publish_model(const NameData *name, const pg_uuid_t *uuid, int active_version, c
 	ServedEntry entry;
 	static bool said_full = false;
 
-	if (!directory_find_uuid(MyDatabaseId, uuid, &old))
+	if (directory_find_uuid(MyDatabaseId, uuid, false, &old) == DIRECTORY_NONE)
 	{
 		memset(&old, 0, sizeof(old));
 		old.version = old.active_version = NO_VERSION;

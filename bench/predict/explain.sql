@@ -1,4 +1,4 @@
--- EXPLAIN (PREDICTOR) against EXPLAIN of one statement, in turns; and what predicting adds to a backend's private memory.
+-- EXPLAIN (PREDICTOR) against EXPLAIN of one statement, in turns.
 SET predictor.capture = off;
 SELECT of_10(:round) AS query \gset
 CREATE FUNCTION pg_temp.in_turns(query text, turns int) RETURNS float8 LANGUAGE plpgsql AS $$
@@ -18,9 +18,5 @@ BEGIN
 	RETURN (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(times) t);
 END $$;
 EXPLAIN :query \g /dev/null
-SELECT pg_temp.in_turns(:'query', 0) \g /dev/null
-SELECT private_kb() AS before \gset
 EXPLAIN (PREDICTOR bench) :query \g /dev/null
-EXPLAIN (PREDICTOR bench) :query \g /dev/null
-SELECT 'private_kb', :round, private_kb() - :before;
 SELECT 'explain', :round, pg_temp.in_turns(:'query', 200);

@@ -13,12 +13,13 @@ CREATE INDEX ON sale (item);
 VACUUM ANALYZE;
 
 CREATE FUNCTION of_10 (p int) RETURNS text IMMUTABLE LANGUAGE sql AS $$
-	SELECT format('SELECT c.region, i.kind, sum(s.amount) FROM sale s JOIN item i ON i.id = s.item JOIN customer c ON c.id = s.customer'
-		' WHERE i.kind < %s AND c.region = %s GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 5', 3 + p % 40, p % 20)
+	SELECT format('SELECT i.kind, sum(s.amount) FROM sale s JOIN item i ON i.id = s.item JOIN customer c ON c.id = s.customer'
+		' WHERE i.kind < %s AND c.region = %s GROUP BY 1 ORDER BY 2 DESC LIMIT 5', 3 + p % 40, p % 20)
 $$;
 CREATE FUNCTION of_50 (p int) RETURNS text IMMUTABLE LANGUAGE sql AS $$
 	SELECT 'SELECT count(*) FROM (' || string_agg(format('SELECT s.amount FROM sale s JOIN item i ON i.id = s.item WHERE s.customer = %s AND i.kind < %s',
-		p * 7 % 2000 + g, 10 + g), ' UNION ALL ') || ') x' FROM generate_series(1, 12) g
+		p * 7 % 2000 + g, 10 + g), ' UNION ALL ') || repeat(format(' UNION ALL SELECT price::int FROM item WHERE id = %s', p), 3) || ') x'
+	FROM generate_series(1, 9) g
 $$;
 CREATE TABLE workload AS
 	SELECT statement || ';' AS statement FROM generate_series(1, 60) g,

@@ -36,7 +36,7 @@ bool is_usable(const OwnedRecord& r) {
 
 uint64_t hash_pair(uint64_t a, uint64_t b) {
   uint64_t words[] = {a, b};
-  return siphash24_words(kPublicKey, words, 2);
+  return siphash24_words(kPublicKey, words);
 }
 
 uint64_t most_frequent_key(std::span<const OwnedRecord> records) {
