@@ -27,7 +27,6 @@ inline fs::path program() {
 class ProcessTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!make_template("tree")) GTEST_SKIP() << "built without LibTorch";
     if (!fs::exists(program())) GTEST_SKIP() << program() << " has not been built";
   }
   void TearDown() override {

@@ -14,7 +14,7 @@ namespace {
 // Sections must be aligned to 8, and operator new sees to it.
 std::vector<uint64_t> words_of(const std::vector<std::byte>& bytes) {
   std::vector<uint64_t> words((bytes.size() + 7) / 8);
-  std::memcpy(words.data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(words.data(), bytes.data(), bytes.size());
   return words;
 }
 

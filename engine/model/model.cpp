@@ -8,6 +8,7 @@
 #include "engine/model/cache_template.h"
 #include "engine/model/cost_template.h"
 #include "engine/model/gbdt_template.h"
+#include "engine/model/lstm_trainer.h"
 #include "engine/model/rlstm_template.h"
 #include "engine/model/tree_template.h"
 
@@ -58,6 +59,11 @@ std::unique_ptr<Template> make_template(const std::string& name) {
 
 #ifdef PREDICTOR_WITHOUT_TORCH
 DeviceCheck check_device(const std::string&) { return {"cpu", 0, ""}; }
+
+LstmResult train_lstm(const LstmSamples&, const LstmOptions&,
+                      const std::function<bool(const LstmReport&)>&) {
+  throw TrainingError("this engine was built without LibTorch");
+}
 
 std::vector<std::string> template_names() { return {"cost", "cache", "gbdt"}; }
 #else
