@@ -116,6 +116,8 @@ put_embedded(ReturnSetInfo *result)
 	}
 	if (keeper.state == KEEPER_FAILED)
 		set_text(values, nulls, 4, keeper.error);
+	values[6] = Int32GetDatum(keeper.failures);
+	nulls[6] = false;
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

@@ -157,6 +157,7 @@ typedef struct Keeper
 	int			engine_pid;
 	int			port;
 	uint32		generation;		/* grows with each start of the engine */
+	int			failures;		/* in a row; an engine that is stopped because nobody wants it ends the row */
 	char		directory[MAXPGPATH];	/* holds ca.crt, client.crt, client.key */
 	char		error[PREDICTOR_ERROR_SIZE];
 } Keeper;

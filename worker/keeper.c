@@ -138,6 +138,7 @@ leave(int code, Datum arg)
 	strlcpy(shared->keeper.error, failure, sizeof(shared->keeper.error));
 	if (failure[0] != '\0')
 		shared->keeper.wanted_until = 0;
+	shared->keeper.failures = failure[0] != '\0' ? shared->keeper.failures + 1 : 0;
 	shared->keeper.engine_pid = 0;
 	shared->keeper.port = 0;
 	LWLockRelease(shared->lock);

@@ -34,7 +34,9 @@
 
 #define MAX_RUNNING 64
 #define FLUSH_BYTES (256 * 1024)
+/* Between two starts of the keeper: after a failure twice as long each time, below what a training waits for it. */
 #define KEEPER_PAUSE_MS 2000
+#define KEEPER_LONGEST_PAUSE_MS 10000
 #define LOOK_PAUSE_MS 1000
 #define TRAINER_PAUSE_MS 10000
 
@@ -380,14 +382,17 @@ static void
 start_keeper(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	int			pause = KEEPER_PAUSE_MS;
 	bool		wanted;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	wanted = shared->keeper.wanted_until > now &&
 		(shared->keeper.state == KEEPER_STOPPED || shared->keeper.state == KEEPER_FAILED);
+	for (int i = 1; i < shared->keeper.failures && pause < KEEPER_LONGEST_PAUSE_MS; i++)
+		pause *= 2;
 	LWLockRelease(shared->lock);
 	if (!wanted || keeper_handle != NULL ||
-		!TimestampDifferenceExceeds(keeper_started, now, KEEPER_PAUSE_MS))
+		!TimestampDifferenceExceeds(keeper_started, now, Min(pause, KEEPER_LONGEST_PAUSE_MS)))
 		return;
 	keeper_started = now;
 	if (!launcher_start_worker("predictor_keeper_main", "predictor keeper", (Datum) 0,

@@ -81,8 +81,8 @@ close_row(const pg_uuid_t *id, const char *why)
 	Oid			types[2] = {UUIDOID, TEXTOID};
 	Datum		values[2] = {UUIDPGetDatum(id), CStringGetTextDatum(why)};
 
-	if (SPI_execute_with_args("UPDATE predictor.training_job SET state = 'failed', finished_at = now(), error = $2"
-							  " WHERE job = $1", 2, types, values, NULL, false, 0) != SPI_OK_UPDATE)
+	if (SPI_execute_with_args("UPDATE predictor.training_job SET state = 'failed', finished_at = now(),"
+							  " error = concat_ws('; the last time: ', $2, error) WHERE job = $1", 2, types, values, NULL, false, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not close a training job");
 }
 

@@ -5,6 +5,7 @@
  * training has done is visible to others only when it ends (training_store.c): one transaction.
  *
  * Whatever goes wrong ends up in the slot, for who waits, and in the job's row, for who looks later.
+ * Only a job that an engine has lost, and for which nobody waits, is begun again.
  */
 #include "postgres.h"
 
@@ -214,7 +215,10 @@ note_error(Training *training, TrainingJob *result)
 	copy_text(result->hint, error->hint);
 }
 
-/* Ends the job in the engine and in the table. What fails here is logged and goes no further. */
+/*
+ * Ends the job in the engine and in the table, or leaves it to be begun again. What fails here is
+ * logged and goes no further.
+ */
 static void
 clean_up(Training *training, TrainingJob *result)
 {
@@ -222,11 +226,11 @@ clean_up(Training *training, TrainingJob *result)
 
 	PG_TRY();
 	{
-		if (training->is_recorded)
-		{
+		if (training->is_lost && training->job.is_recorded)
+			training_leave_open(training, result->error);
+		else if (training->is_recorded)
 			training_close(training, result);
-			MemoryContextSwitchTo(context);
-		}
+		MemoryContextSwitchTo(context);
 		if (training->is_submitted)
 		{
 			training->engine.on_wait = NULL;
@@ -275,5 +279,6 @@ predictor_trainer_main(Datum arg)
 		clean_up(training, result);
 	release_job(result);
 	/* more may have come while the model was trained */
-	jobs_look_at(MyDatabaseId, GetCurrentTimestamp());
+	jobs_look_at(MyDatabaseId,
+				 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), training->is_lost ? RETRY_MS : 0));
 }

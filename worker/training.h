@@ -36,6 +36,7 @@ typedef struct Training
 
 	/* the model, as it was at the beginning */
 	char	   *model;			/* uuid */
+	char	   *engine_model;	/* the uuid under which the engine knows it */
 	char	   *template_name;
 	char	   *options;		/* "&name=value" of each, for the engine */
 	int			active_version; /* -1: none */
@@ -62,6 +63,7 @@ typedef struct Training
 	bool		is_found;
 	bool		is_submitted;	/* and not yet ended there */
 	char	   *submitted_to;	/* its URL, if an earlier trainer sent the job there; or NULL */
+	bool		is_lost;		/* by an engine that ended or forgot it: nothing is wrong with the job */
 
 	/* what comes back */
 	Jsonb	   *facts;			/* the finished job, in the engine's words */
@@ -87,6 +89,9 @@ extern void training_store(Training *training, TrainingJob *result);
 
 /* Writes how a job ended badly into its row. */
 extern void training_close(const Training *training, const TrainingJob *result);
+
+/* Leaves the job's row open for the next look, which begins it once more; `error` says what happened. */
+extern void training_leave_open(const Training *training, const char *error);
 
 /* Runs a statement with parameters; raises if it is not of the expected kind. In a transaction. */
 extern void training_sql(int expected, const char *sql, int count, Oid *types, Datum *values);

@@ -26,6 +26,8 @@
 /* How often, and for how long, an engine that does not answer is asked again. */
 #define RETRY_MS 500
 #define PATIENCE_MS 30000
+/* Where there is another one. Long enough for a restart, since moving costs the training so far. */
+#define PATIENCE_WITH_OTHERS_MS 10000
 
 DEFINE_WAIT_EVENT(wait_event_follow, "PredictorFollowTraining")
 
@@ -75,14 +77,17 @@ training_forget(Training *training, const char *job)
 
 /* ---- asking until there is an answer ---- */
 
-/* Could the same request succeed a moment later? */
+/*
+ * Could the same request succeed a moment later? An engine that ends, or something before it that
+ * finds it gone, may break off a handshake too.
+ */
 static bool
 is_transient(const EngineReply *reply)
 {
 	if (reply->status != 0)
 		return reply->status == 503;
 	return reply->problem == ENGINE_NOT_CONNECTED || reply->problem == ENGINE_CONNECT_TIMEOUT ||
-		reply->problem == ENGINE_TIMEOUT || reply->problem == ENGINE_LOST;
+		reply->problem == ENGINE_TIMEOUT || reply->problem == ENGINE_LOST || reply->problem == ENGINE_TLS;
 }
 
 /* Raises if the engine that we talked to has ended. */
@@ -94,6 +99,7 @@ check_engine_lives(Training *training)
 	if (engine_still_there(&training->engine, &why))
 		return;
 	training->is_submitted = false;
+	training->is_lost = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
 			 errmsg("the server's own engine ended during the training of model \"%s\": %s",
@@ -109,6 +115,7 @@ static EngineReply *
 insist(Training *training, const EngineCall *call)
 {
 	TimestampTz begin = GetCurrentTimestamp();
+	int			patience = engine_links_count() > 1 ? PATIENCE_WITH_OTHERS_MS : PATIENCE_MS;
 	EngineReply *reply;
 
 	for (;;)
@@ -117,7 +124,7 @@ insist(Training *training, const EngineCall *call)
 		if (reply->status == 0)
 			check_engine_lives(training);
 		if (!is_transient(reply) ||
-			TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), PATIENCE_MS))
+			TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), patience))
 			return reply;
 		wait_a_moment(training, RETRY_MS);
 	}
@@ -133,7 +140,7 @@ send_spool(Training *training, int fd)
 
 	call.path = psprintf("/v1/jobs/%s?model=%s&version=%d&template=%s%s",
 						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&training->job.id))),
-						 training->model, training->version, training->template_name, training->options);
+						 training->engine_model, training->version, training->template_name, training->options);
 	call.content_type = "application/vnd.predictor.records";
 	call.sha256 = training->spool_sha256;
 	call.body_fd = fd;
@@ -277,6 +284,7 @@ look_at_job(Training *training, const char *path)
 	if (reply->status == 404)
 	{
 		training->is_submitted = false;
+		training->is_lost = true;
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("engine at %s does not know the training of model \"%s\" any more",
@@ -287,7 +295,13 @@ look_at_job(Training *training, const char *path)
 	facts = engine_json(&training->engine, reply);
 	state = engine_json_text(facts, "state");
 	copy_progress(training, facts);
-	if (state == NULL || strcmp(state, "queued") == 0 || strcmp(state, "running") == 0)
+	if (state == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("engine at %s does not say what became of the training of model \"%s\"",
+						training->engine.url, NameStr(training->job.model)),
+				 errhint("Is it predictord that listens there?")));
+	if (strcmp(state, "queued") == 0 || strcmp(state, "running") == 0)
 		return false;
 	training->is_submitted = false;
 	if (strcmp(state, "done") != 0)
@@ -359,7 +373,7 @@ verify_bundle(Training *training, const EngineReply *reply)
 static void
 fetch(Training *training)
 {
-	EngineCall	call = ENGINE_CALL("GET", psprintf("/v1/models/%s/%d/bundle", training->model,
+	EngineCall	call = ENGINE_CALL("GET", psprintf("/v1/models/%s/%d/bundle", training->engine_model,
 												   training->version));
 
 	training_phase(training, "fetching the model");

@@ -51,8 +51,12 @@ column_number(int column, int64 otherwise)
 /* ---- the beginning ---- */
 
 /*
- * Reads the model. The engine may hold a bundle under the version's number from a training that did
- * not get here; ours takes its place, and is known by its checksum.
+ * Reads the model. A number that a version once had is not used again, even if the version was deleted
+ * by hand: records say by number who predicted them. The engine may hold a bundle under the version's
+ * number from a training that did not get here; ours takes its place, and is known by its checksum.
+ *
+ * CREATE DATABASE ... TEMPLATE and a dump that is restored copy a model with its uuid. The engine gets
+ * one that no two databases share; it is the same on all standbys.
  */
 static void
 read_model(Training *training)
@@ -61,12 +65,16 @@ read_model(Training *training)
 	Datum		values[1] = {UUIDPGetDatum(&training->job.model_id)};
 
 	training_sql(SPI_OK_SELECT,
-				 "SELECT m.uuid, m.template, coalesce(m.active_version, -1)::bigint, 1 + coalesce("
-				 " (SELECT max(v.version) FROM predictor.model_version v WHERE v.model = m.uuid), 0)::bigint,"
+				 "SELECT m.uuid, m.template, coalesce(m.active_version, -1)::bigint,"
+				 " 1 + greatest((SELECT max(v.version) FROM predictor.model_version v WHERE v.model = m.uuid),"
+				 "  (SELECT max(j.version) FROM predictor.training_job j WHERE j.model = m.uuid AND j.state = 'done'),"
+				 "  0)::bigint,"
 				 " (SELECT coalesce(string_agg('&' || o.key || '=' || o.value, ''), '')"
 				 "  FROM jsonb_each_text(m.options) o WHERE o.key IN ('seed', 'max_epochs') AND o.value ~ '^[0-9]+$'),"
-				 " (SELECT e.settings || ' ' || e.schema FROM predictor.environment() e)"
-				 " FROM predictor.model m WHERE m.uuid = $1", 1, types, values);
+				 " (SELECT e.settings || ' ' || e.schema FROM predictor.environment() e),"
+				 " left(encode(sha256(convert_to(format('%s %s %s', m.uuid, c.system_identifier,"
+				 "  (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())), 'UTF8')), 'hex'), 32)::uuid"
+				 " FROM predictor.model m, pg_control_system() c WHERE m.uuid = $1", 1, types, values);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -78,6 +86,7 @@ read_model(Training *training)
 	training->version = (int) column_number(4, 1);
 	training->options = column_text(training, 5);
 	training->environment = column_text(training, 6);
+	training->engine_model = column_text(training, 7);
 	if (strspn(training->template_name, "abcdefghijklmnopqrstuvwxyz0123456789_") !=
 		strlen(training->template_name))
 		elog(ERROR, "model \"%s\" has an invalid template", NameStr(training->job.model));
@@ -147,7 +156,7 @@ take_row(Training *training)
 	values[1] = Int32GetDatum(training->version);
 	values[2] = CStringGetTextDatum(engine_text());
 	training_sql(SPI_OK_UPDATE_RETURNING,
-				 "UPDATE predictor.training_job SET state = 'running', attempts = attempts + 1,"
+				 "UPDATE predictor.training_job SET state = 'running', attempts = attempts + 1, error = NULL,"
 				 " started_at = coalesce(started_at, clock_timestamp()),"
 				 " version = CASE WHEN submitted THEN version ELSE $2 END,"
 				 " engine = CASE WHEN submitted THEN engine ELSE $3 END"
@@ -170,17 +179,16 @@ take_row(Training *training)
 	training->withholds = column_number(6, 0) != 0;
 }
 
-/* Jobs that ended long ago are forgotten. */
+/* Jobs that ended long ago are forgotten: the newest hundred of each model stay, and of all models that are gone. */
 static void
-forget_old_jobs(const Training *training)
+forget_old_jobs(void)
 {
-	Oid			types[1] = {UUIDOID};
-	Datum		values[1] = {UUIDPGetDatum(&training->job.model_id)};
-
 	training_sql(SPI_OK_DELETE,
-				 "DELETE FROM predictor.training_job j WHERE j.model = $1 AND j.state IN ('done', 'failed', 'cancelled')"
-				 " AND j.requested_at < (SELECT k.requested_at FROM predictor.training_job k WHERE k.model = $1"
-				 " ORDER BY k.requested_at DESC OFFSET 100 LIMIT 1)", 1, types, values);
+				 "DELETE FROM predictor.training_job j USING"
+				 " (SELECT k.job, row_number() OVER (PARTITION BY m.uuid ORDER BY k.requested_at DESC) AS nth"
+				 "  FROM predictor.training_job k LEFT JOIN predictor.model m ON m.uuid = k.model) ranked"
+				 " WHERE j.job = ranked.job AND ranked.nth > 100 AND j.state IN ('done', 'failed', 'cancelled')",
+				 0, NULL, NULL);
 }
 
 void
@@ -198,7 +206,7 @@ training_begin(Training *training)
 		close_interrupted(training);
 		insert_job(training);
 	}
-	forget_old_jobs(training);
+	forget_old_jobs();
 	training_sql(SPI_OK_UPDATE,
 				 "UPDATE predictor.model SET retrain_reason = NULL WHERE uuid = $1 AND retrain_reason IS NOT NULL",
 				 1, types, values);
@@ -329,6 +337,19 @@ training_close(const Training *training, const TrainingJob *result)
 {
 	worker_begin("closing a training job");
 	close_job(training, result, result->state == JOB_CANCELLED ? "cancelled" : "failed");
+	worker_commit();
+}
+
+void
+training_leave_open(const Training *training, const char *error)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2] = {UUIDPGetDatum(&training->job.id), CStringGetTextDatum(error)};
+
+	worker_begin("leaving a training job open");
+	training_sql(SPI_OK_UPDATE,
+				 "UPDATE predictor.training_job SET submitted = false, error = $2"
+				 " WHERE job = $1 AND state IN ('requested', 'running')", 2, types, values);
 	worker_commit();
 }
 
