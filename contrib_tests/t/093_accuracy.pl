@@ -51,6 +51,18 @@ is(query("SELECT predicted_version, predicted_model = predictor.model_key(m.uuid
 run_all("SET predictor.predict_all = off", $statement);
 is(query("SELECT predicted_total = 'NaN' FROM predictor.execution ORDER BY id DESC LIMIT 1"), 't', 'unless predict_all is off');
 
+# --- a bad prediction is a reason to record ---
+
+# Plans without a past, so that nothing but the prediction says what to expect of them.
+my $unusual = "SELECT value FROM predictor.stat WHERE name = 'unusual_statements'";
+my $before = query($unusual);
+run_all('SELECT pg_sleep(0.0001), kind FROM item WHERE id = 1');
+is(query($unusual), $before, 'what takes about as long as predicted is nothing unusual');
+run_all('SELECT pg_sleep(2), kind, id FROM item WHERE id = 1');
+is(query($unusual), $before + 1, 'what takes far longer than the interval is');
+run_all('SET predictor.predict_all = off', 'SELECT pg_sleep(2), id, kind FROM item WHERE id = 1');
+is(query($unusual), $before + 1, '... and not if nothing was predicted');
+
 # --- the view ---
 
 query("SELECT predictor.reset_history()");
