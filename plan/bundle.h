@@ -26,19 +26,20 @@ inline constexpr size_t kBundleSizeLimit = size_t{8} << 20;
 inline constexpr size_t kSha256Size = 32;
 
 enum class Section : uint32_t {
-  kInfo = 1,          // feature version, template, training facts
-  kTreeNetwork = 2,   // dimensions, embeddings and weights
-  kCalibration = 3,   // planner cost, conformal offsets, blending
-  kKnown = 4,         // which hash buckets and plan signatures training has seen
-  kCanary = 5,        // a record and the answer expected for it
-  kLstm = 7,          // openGauss's sequence network
-  kMemory = 8,        // the cardinality memory
-  kTreeForest = 9,    // of template tree: the plan as a whole, with recalled rows
-  kPlanCache = 10,    // times of plans executed before
-  kRootModel = 16,    // a model that answers for whole plans; see root_model.h
-  kForest = 17,       // boosted trees on flat features; see forest.h
-  kPlanMedians = 18,  // median times by plan signature; see root_model.h
-  kOpenGauss = 24,    // how openGauss's features and labels go into kLstm
+  kInfo = 1,            // feature version, template, training facts
+  kTreeNetwork = 2,     // dimensions, embeddings and weights
+  kCalibration = 3,     // planner cost, conformal offsets, blending
+  kKnown = 4,           // which hash buckets and plan signatures training has seen
+  kCanary = 5,          // a record and the answer expected for it
+  kLstm = 7,            // openGauss's sequence network
+  kMemory = 8,          // the cardinality memory
+  kTreeForest = 9,      // of template tree: the plan as a whole, with recalled rows
+  kPlanCache = 10,      // times of plans executed before
+  kOperatorCosts = 11,  // prices of operators; see operator_costs.h
+  kRootModel = 16,      // a model that answers for whole plans; see root_model.h
+  kForest = 17,         // boosted trees on flat features; see forest.h
+  kPlanMedians = 18,    // median times by plan signature; see root_model.h
+  kOpenGauss = 24,      // how openGauss's features and labels go into kLstm
 };
 
 // SHA-256 of `length` bytes into `digest`; returns false if it could not be computed. PostgreSQL's

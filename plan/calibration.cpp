@@ -14,8 +14,9 @@ constexpr double kMostLogMs = 24.2;
 
 bool is_sane(const Blend& blend) {
   return blend.weight >= 0 && blend.weight <= 1 && blend.correction >= 0 && blend.correction <= 1 &&
-         blend.forest >= 0 && blend.forest <= 1 && blend.cache >= 0 && blend.cache <= 100 &&
-         std::isfinite(blend.low_offset) && std::isfinite(blend.high_offset);
+         blend.forest >= 0 && blend.forest <= 1 && blend.operators >= 0 && blend.operators <= 1 &&
+         blend.cache >= 0 && blend.cache <= 100 && std::isfinite(blend.low_offset) &&
+         std::isfinite(blend.high_offset);
 }
 
 // Two witnesses, weighed by the inverse of their variances.
@@ -46,6 +47,7 @@ std::vector<std::byte> write_calibration(const Calibration& calibration) {
     out.put(blend.high_offset);
     out.put(blend.forest);
     out.put(blend.cache);
+    out.put(blend.operators);
   }
   out.put(calibration.memory_operators);
   out.put(calibration.key_id);
@@ -66,6 +68,7 @@ bool read_calibration(std::span<const std::byte> content, Calibration& calibrati
     blend.high_offset = in.get<double>();
     blend.forest = in.get<double>();
     blend.cache = in.get<double>();
+    blend.operators = in.get<double>();
     sane = sane && is_sane(blend);
   }
   calibration.memory_operators = in.get<uint64_t>();
@@ -80,6 +83,8 @@ double planned_memory_kb(double rows, double width) {
 }
 
 LogTime blend_log_time(const Blend& blend, double log_cost, const NetworkTime* network) {
+  if (network != nullptr && blend.operators > 0 && std::isfinite(network->log_operators))
+    log_cost += blend.operators * (network->log_operators - log_cost);
   double median = log_cost, low = log_cost, high = log_cost;
   if (network != nullptr && blend.weight > 0 &&
       std::isfinite(network->log_composed + network->correction + network->low_spread +

@@ -12,7 +12,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kCalibrationVersion = 2;
+inline constexpr uint32_t kCalibrationVersion = 3;
 
 // The planner's cost as a time: ln ms = intercept + slope * ln cost.
 struct CostModel {
@@ -26,17 +26,20 @@ struct CostModel {
   }
 };
 
-// For one familiarity: ln t = (1 - weight) ln calibrated cost + weight ln composed time
-// + correction * the network's correction of it; and how far the interval reaches beyond the
-// network's own quantiles (split conformal, after Romano, Patterson and Candes,
+// For one familiarity: ln t = (1 - weight) ln base + weight ln composed time + correction * the
+// network's correction of it, where the base is the calibrated cost, or what the operators' prices
+// say, or between them; and how far the interval reaches beyond the network's own quantiles (split
+// conformal, after Romano, Patterson and Candes,
 // "Conformalized Quantile Regression", NeurIPS 2019).
 struct Blend {
-  double weight = 0;  // 0: the calibrated cost alone
+  double weight = 0;  // 0: the base alone
   double correction = 0;
   double low_offset = 0;   // subtracted from the 5 % quantile of ln t
   double high_offset = 0;  // added to the 95 % quantile of ln t
   double forest = 0;       // part of the forest in the median of network and cost
   double cache = 0;        // trust in the plan cache: its variance is divided by this; 0: none
+  double operators =
+      0;  // part of the operators' prices in the base; the rest is the calibrated cost
 };
 
 struct Calibration {
@@ -69,6 +72,7 @@ struct NetworkTime {
   double log_forest = std::nan("");            // ln ms; NaN: there is no forest
   double log_cached = std::nan("");            // ln ms; NaN: not in the plan cache
   double cached_variance = 0;
+  double log_operators = std::nan("");  // ln ms; NaN: no prices
 };
 
 // `network` may be null: then the cost alone answers.

@@ -20,7 +20,7 @@ constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
 // Where the parts of a workspace lie, in bytes from its start.
 struct Layout {
   size_t places, features, sub_plans, recalled, recall, flat, corrections, rows, scratch, answers,
-      log_total, loops_correction, size;
+      log_total, loops_correction, flow, inputs, log_operators, size;
 };
 
 Layout lay_out(int node_count, size_t scratch_floats, size_t flat_floats) {
@@ -43,6 +43,9 @@ Layout lay_out(int node_count, size_t scratch_floats, size_t flat_floats) {
   claim(layout.answers, nodes * kLaneCount * sizeof(float));
   claim(layout.log_total, nodes * sizeof(float));
   claim(layout.loops_correction, nodes * sizeof(float));
+  claim(layout.flow, nodes * sizeof(NodeFlow));
+  claim(layout.inputs, nodes * kOperatorInputCount * sizeof(float));
+  claim(layout.log_operators, nodes * sizeof(float));
   layout.size = at;
   return layout;
 }
@@ -98,6 +101,14 @@ void bound_by_parent(const PredictorRecord& record, int i, NodePrediction* out) 
   out[i].total_ms = std::min(out[i].total_ms, limit);
   out[i].startup_ms = std::min(out[i].startup_ms, out[i].total_ms);
   out[i].low_ms = std::min(out[i].low_ms, out[i].total_ms);
+}
+
+// What is expected of each node, with recalled rows.
+void expect_flow(const PredictorRecord& record, const NodePlace* places, const float* rows,
+                 const float* loops, NodeFlow* flow) {
+  for (int i = 0; i < record.node_count; i++)
+    flow[i] = {places[i].loops * places[i].fraction * bounded_exp(loops[i]),
+               planned_rows(record.nodes[i]) * bounded_exp(rows[i])};
 }
 
 bool close(double a, double b) {
@@ -165,6 +176,8 @@ BundleStatus Model::read_sections(std::span<const std::byte> bytes, Sha256Functi
   if (!cache.empty() && !plan_cache_.open(cache)) return BundleStatus::kBadSection;
   auto forest = view_.section(Section::kTreeForest, kForestVersion);
   if (!forest.empty() && !forest_.open(forest)) return BundleStatus::kBadSection;
+  auto prices = view_.section(Section::kOperatorCosts, kOperatorCostsVersion);
+  if (!prices.empty() && !operator_costs_.open(prices)) return BundleStatus::kBadSection;
   auto network = view_.section(Section::kTreeNetwork, kNetworkVersion);
   if (network.empty()) return BundleStatus::kOk;  // the calibrated cost alone
   if (!network_.open(network)) return BundleStatus::kBadSection;
@@ -224,10 +237,19 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
   add_recall(record, recall, places, features);
   found.cached = plan_cache_.find(same_key ? exact_plan_key(record.statement) : 0);
   if (found.cached->count <= 0) found.cached = plan_cache_.find(plan_key(record.statement));
+  auto* corrections = part_of<float>(workspace, layout.corrections);
+  recall_corrections(places, features, nodes, corrections, corrections + nodes);
+  if (operator_costs_.is_open()) {
+    auto* flow = part_of<NodeFlow>(workspace, layout.flow);
+    auto* inputs = part_of<float>(workspace, layout.inputs);
+    auto* log_operators = part_of<float>(workspace, layout.log_operators);
+    expect_flow(record, places, corrections, corrections + nodes, flow);
+    operator_inputs(record, places, flow, inputs);
+    operator_costs_.compose(record, inputs, log_operators);
+    found.log_operators = log_operators;
+  }
   if (forest_.is_open()) {
     auto* flat = part_of<float>(workspace, layout.flat);
-    auto* corrections = part_of<float>(workspace, layout.corrections);
-    recall_corrections(places, features, nodes, corrections, corrections + nodes);
     encode_flat({record, places, corrections, corrections + nodes}, forest_.vocabulary(), flat);
     found.log_forest = found.log_cost + forest_.evaluate(flat);
   }

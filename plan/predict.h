@@ -16,6 +16,7 @@
 #include "plan/known.h"
 #include "plan/memory.h"
 #include "plan/network.h"
+#include "plan/operator_costs.h"
 #include "plan/plan_cache.h"
 #include "plan/plan_record.h"
 #include "plan/root_model.h"
@@ -93,8 +94,9 @@ class Model {
     const NodeFeatures* features;
     const float* log_total;
     const float* loops_correction;
-    double log_forest;         // of the whole plan; NaN if the bundle has no forest
-    const CachedTime* cached;  // never null
+    const float* log_operators;  // ln ms over all loops by operators' prices; null: none
+    double log_forest;           // of the whole plan; NaN if the bundle has no forest
+    const CachedTime* cached;    // never null
 
     // ln(rows / planned rows), by memory alone.
     double recalled_rows(int node) const {
@@ -106,6 +108,7 @@ class Model {
       const float* a = answers + static_cast<size_t>(node) * kLaneCount;
       NetworkTime time{log_total[node] - std::log(loops), a[kOutCorrection], a[kOutLowSpread],
                        a[kOutHighSpread]};
+      if (log_operators != nullptr) time.log_operators = log_operators[node] - std::log(loops);
       if (node != 0) return time;
       time.log_forest = log_forest;
       if (cached->count > 0)
@@ -131,6 +134,7 @@ class Model {
   CardinalityMemory memory_;
   Forest forest_;
   PlanCache plan_cache_;
+  OperatorCosts operator_costs_;
   TreeNetwork network_;
   RootModel root_;  // open: it answers, and there is neither calibration nor network
 };

@@ -75,10 +75,13 @@ Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, d
                    bool cautious) {
   constexpr size_t kEnough = 10;
   if (withheld.size() < kEnough) return otherwise;
-  std::vector<Blend> blends{{}};
+  std::vector<Blend> blends{{.operators = otherwise.operators}};
   for (double weight : {0.25, 0.5, 0.75, 1.0})
     for (double correction : {0.0, 0.5, 1.0})
-      if (correction <= weight) blends.push_back({weight, correction, 0, 0});
+      if (correction <= weight) {
+        blends.push_back(blends[0]);
+        blends.back().weight = weight, blends.back().correction = correction;
+      }
   std::vector<std::vector<double>> errors;
   size_t best = 0;
   double least = 0;
@@ -91,6 +94,19 @@ Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, d
   for (size_t i = 0; cautious && i < best; i++)
     if (is_as_good(errors[i], errors[best])) return blends[i];
   return blends[best];
+}
+
+Blend choose_operators(std::span<const Withheld> withheld, Blend blend) {
+  constexpr size_t kEnough = 10;
+  constexpr int kSteps = 4;
+  if (withheld.size() < kEnough) return blend;
+  double least = 0;
+  for (int step = 0; step <= kSteps; step++) {
+    const Blend base{.operators = static_cast<double>(step) / kSteps};
+    const double error = mean(group_errors(withheld, base));
+    if (step == 0 || error < least) least = error, blend.operators = base.operators;
+  }
+  return blend;
 }
 
 Blend choose_forest(std::span<const Withheld> withheld, Blend blend, bool cautious) {

@@ -38,6 +38,9 @@ Withheld evaluate_withheld(const Model& model, const OwnedRecord& record, const 
 Blend choose_blend(std::span<const Withheld> withheld, const Blend& otherwise, double protect,
                    bool cautious);
 
+// The part of the operators' prices in the base that errs least by itself.
+Blend choose_operators(std::span<const Withheld> withheld, Blend blend);
+
 // The part of the forest that makes `blend` err least, by the same measures.
 Blend choose_forest(std::span<const Withheld> withheld, Blend blend, bool cautious);
 

@@ -10,6 +10,7 @@
 #include "engine/model/dataset.h"
 #include "engine/model/device_memory.h"
 #include "engine/model/memory_builder.h"
+#include "engine/model/operator_costs.h"
 #include "engine/model/plan_cache_builder.h"
 #include "engine/model/tree_forest.h"
 #include "engine/model/tree_trainer.h"
@@ -50,6 +51,7 @@ struct Parts {
   std::vector<std::byte> memory;
   std::vector<std::byte> cache;
   std::vector<std::byte> forest;
+  std::vector<std::byte> operators;
   std::vector<std::byte> network;  // empty: the calibrated cost alone
 };
 
@@ -61,6 +63,8 @@ BundleWriter start_bundle(const Parts& parts) {
   if (!parts.memory.empty()) writer.add(Section::kMemory, kMemoryVersion, parts.memory);
   if (!parts.cache.empty()) writer.add(Section::kPlanCache, kPlanCacheVersion, parts.cache);
   if (!parts.forest.empty()) writer.add(Section::kTreeForest, kForestVersion, parts.forest);
+  if (!parts.operators.empty())
+    writer.add(Section::kOperatorCosts, kOperatorCostsVersion, parts.operators);
   if (!parts.network.empty()) writer.add(Section::kTreeNetwork, kNetworkVersion, parts.network);
   return writer;
 }
@@ -175,6 +179,9 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
   });
   parts.forest =
       train_tree_forest(job.records, job.data, training, validation, shifts, job.options);
+  const auto prices = fit_operator_costs(job.records, job.data, training, shifts, job.options.seed,
+                                         [&job] { check_stop(job.options); });
+  if (!prices.empty()) parts.operators = write_operator_costs(prices);
   parts.cache =
       PlanCache::write(build_plan_cache(job.records, job.data, training, shifts), kPlanCacheLimit);
   return withheld_shifts;
@@ -193,6 +200,8 @@ void evaluate_into(const Job& job, const Parts& parts, std::span<const int> plan
 // Executions whose whole query the network has not seen: each fold withholds a part of the queries.
 std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
   std::vector<Withheld> unseen;
+  std::vector<int> plans;
+  std::vector<float> shifts;
   auto folds = fold_by(job.data.query, training, kFolds, job.options.seed + 1);
   for (int f = 0; f < kFolds; f++) {
     std::vector<int> rest;
@@ -224,11 +233,17 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
         train_network(job, split.training, split.held_out, held, options, "calibrating", parts);
     size_t before = unseen.size();
     evaluate_into(job, parts, held, shift, unseen);
+    plans.insert(plans.end(), held.begin(), held.end());
+    shifts.insert(shifts.end(), shift.begin(), shift.end());
     for (size_t i = before; i < unseen.size(); i++) {
       unseen[i].group = job.data.query[unseen[i].plan];
       unseen[i].familiarity = kUnseen;
     }
   }
+  // Prices need many queries, of which three folds leave too few; they cost little to fit again.
+  const auto by_prices = withheld_operator_times(
+      job.records, job.data, plans, shifts, job.options.seed, [&job] { check_stop(job.options); });
+  for (size_t i = 0; i < unseen.size(); i++) unseen[i].network.log_operators = by_prices[i];
   return unseen;
 }
 
@@ -240,8 +255,9 @@ std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familia
 }
 
 Blend fuse(std::span<const Withheld> withheld, double protect, bool cautious) {
-  const Blend otherwise{.weight = 0.5};
-  Blend blend = choose_blend(withheld, otherwise, protect, cautious);
+  Blend start{.weight = 0.5};
+  if (cautious) start = choose_operators(withheld, start);
+  Blend blend = choose_blend(withheld, start, protect, cautious);
   return choose_cache(withheld, choose_forest(withheld, blend, cautious));
 }
 
