@@ -9,7 +9,8 @@ namespace {
 // Unknown, negative and infinite numbers count as 0, and nothing exceeds what a float can hold.
 double known(double x) { return x > 0 ? std::min(x, 1e30) : 0; }
 
-float log1(double x) { return std::log(1.0f + static_cast<float>(known(x))); }
+// A third of what is asked for is 0, which needs no logarithm.
+float log1(double x) { return x > 0 ? std::log(1.0f + static_cast<float>(known(x))) : 0.0f; }
 
 float share(double part, double whole) {
   return whole > 0 ? static_cast<float>(std::clamp(known(part) / whole, 0.0, 1.0)) : 0.0f;
@@ -131,6 +132,9 @@ double find_work(const PredictorRecord& record, int i, const NodePlace* places) 
 struct Encoder {
   const PredictorRecord& record;
   const NodePlace* places;
+  // The same for every node.
+  const float statement_cost = log1(record.nodes[0].total_cost);
+  const float work_mem = log1(record.statement.work_mem);
 
   double rows_of(int node) const { return node >= 0 ? known(record.nodes[node].plan_rows) : 0; }
 
@@ -139,7 +143,6 @@ struct Encoder {
     const NodePlace& place = places[i];
     double total = known(n.total_cost);
     double self = std::max(0.0, total - place.child_cost);
-    double statement = known(record.nodes[0].total_cost);
     x[kLogStartupCost] = log1(n.startup_cost);
     x[kLogTotalCost] = log1(total);
     x[kLogSelfCost] = log1(self);
@@ -147,7 +150,7 @@ struct Encoder {
     x[kStartupShare] = share(n.startup_cost, total);
     x[kLargestChildShare] = share(place.largest_child_cost, total);
     x[kLogAllCost] = log1(total * place.loops);
-    x[kStatementCost] = log1(statement);
+    x[kStatementCost] = statement_cost;
     x[kCostShare] = x[kLogAllCost] - x[kStatementCost];
     x[kSelfCostShare] = log1(self * place.loops) - x[kStatementCost];
   }
@@ -179,7 +182,7 @@ struct Encoder {
   void encode_memory(int i, float* x) const {
     const PredictorNode& n = record.nodes[i];
     x[kMemoryPressure] = x[kSpills] = 0;
-    x[kLogWorkMem] = log1(record.statement.work_mem);
+    x[kLogWorkMem] = work_mem;
     if (!keeps_rows(n) || record.statement.work_mem <= 0) return;
     constexpr double kTupleHeader = 24;  // MAXALIGN(SizeofHeapTupleHeader)
     double kept = known(n.plan_rows) * (known(n.plan_width) + kTupleHeader) / 1024;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "plan/bundle.h"
 
@@ -12,15 +13,16 @@ namespace {
 
 constexpr uint32_t kMostTrees = 1u << 16;
 constexpr uint32_t kMostNodes = 1u << 20;
-constexpr uint32_t kSideBySide = 8;
+constexpr size_t kSideBySide = 8;
 
 uint32_t depth_of(const std::vector<ForestNode>& tree) {
   std::vector<uint32_t> depth(tree.size(), 0);
   uint32_t deepest = 0;
   for (size_t i = 0; i < tree.size(); i++) {
     deepest = std::max(deepest, depth[i]);
-    if (tree[i].left == i) continue;
-    depth[tree[i].left] = depth[tree[i].left + size_t{1}] = depth[i] + 1;
+    if (tree[i].ahead == 0) continue;
+    const size_t left = i + tree[i].ahead;
+    depth[left] = depth[left + 1] = depth[i] + 1;
   }
   return deepest;
 }
@@ -29,11 +31,17 @@ bool is_sound(std::span<const ForestNode> tree, uint32_t features) {
   for (size_t i = 0; i < tree.size(); i++) {
     const ForestNode& n = tree[i];
     if (!std::isfinite(n.threshold)) return false;
-    const bool is_leaf = n.left == i && n.feature == features;
-    const bool is_inner = n.feature < features && n.left > i && size_t{n.left} + 1 < tree.size();
+    const bool is_leaf = n.ahead == 0 && n.feature == features;
+    const bool is_inner = n.feature < features && n.ahead > 0 && i + n.ahead + 1 < tree.size();
     if (!is_leaf && !is_inner) return false;
   }
   return !tree.empty();
+}
+
+// Written out for each tree, because all walkers must stay in registers.
+template <size_t... k>
+inline void step(const ForestNode** at, const float* x, std::index_sequence<k...>) {
+  ((at[k] += at[k]->ahead + static_cast<size_t>(x[at[k]->feature] >= at[k]->threshold)), ...);
 }
 
 }  // namespace
@@ -89,19 +97,14 @@ bool Forest::open(std::span<const std::byte> section) {
 double Forest::evaluate(float* x) const {
   x[feature_count()] = -std::numeric_limits<float>::infinity();
   double sum = base_;
-  for (uint32_t t = 0; t < tree_count_; t += kSideBySide) {
-    const ForestNode* tree[kSideBySide];
-    uint32_t at[kSideBySide] = {};
-    const uint32_t last = tree_count_ - 1;
-    for (uint32_t k = 0; k < kSideBySide; k++) tree[k] = nodes_ + first_[std::min(t + k, last)];
+  for (size_t t = 0; t < tree_count_; t += kSideBySide) {
+    const ForestNode* at[kSideBySide];
+    const size_t last = tree_count_ - 1;
+    for (size_t k = 0; k < kSideBySide; k++) at[k] = nodes_ + first_[std::min(t + k, last)];
     // The first of them is the deepest.
-    for (uint32_t step = depth_[t]; step > 0; step--)
-      for (uint32_t k = 0; k < kSideBySide; k++) {
-        const ForestNode& n = tree[k][at[k]];
-        at[k] = n.left + static_cast<uint32_t>(x[n.feature] >= n.threshold);
-      }
-    for (uint32_t k = 0; k < kSideBySide && t + k < tree_count_; k++)
-      sum += tree[k][at[k]].threshold;
+    for (uint32_t steps = depth_[t]; steps > 0; steps--)
+      step(at, x, std::make_index_sequence<kSideBySide>());
+    for (size_t k = 0; k < kSideBySide && t + k < tree_count_; k++) sum += at[k]->threshold;
   }
   return sum;
 }

@@ -3,7 +3,8 @@
 //
 // A node is 8 bytes; the two children of a node stand side by side, and a leaf
 // leads to itself, so that a walk has no branch: it takes as many steps as the
-// tree is deep, eight trees at a time to hide the latency of memory. Feature
+// tree is deep, eight trees at a time to hide the latency of memory, each with
+// one register: children are counted from their parent. Feature
 // number feature_count() is one that every leaf asks for and that is less than
 // everything.
 //
@@ -20,17 +21,17 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kForestVersion = 1;
+inline constexpr uint32_t kForestVersion = 2;
 inline constexpr uint32_t kMostTreeNodes = 65535;
 inline constexpr uint32_t kMostTreeDepth = 32;
 
-// As it lies in the section. x[feature] < threshold goes to `left`, everything
-// else to left + 1. At a leaf `left` is the node itself, `feature` is
+// As it lies in the section. x[feature] < threshold goes to the left child,
+// everything else to the node behind it. At a leaf `ahead` is 0, `feature` is
 // feature_count() and `threshold` is the value.
 struct ForestNode {
   float threshold;
   uint16_t feature;
-  uint16_t left;  // within the tree
+  uint16_t ahead;  // so many nodes to the left child
 };
 
 struct ForestContent {

@@ -33,7 +33,7 @@ std::vector<ForestNode> random_tree(std::mt19937& random, int depth, uint16_t fe
     const bool is_leaf = depths[i] == depth || (i > 0 && random() % 5 == 0);
     tree[i].threshold = std::normal_distribution<float>()(random);
     tree[i].feature = is_leaf ? features : static_cast<uint16_t>(random() % features);
-    tree[i].left = static_cast<uint16_t>(is_leaf ? i : tree.size());
+    tree[i].ahead = static_cast<uint16_t>(is_leaf ? 0 : tree.size() - i);
     if (is_leaf) continue;
     for (int child = 0; child < 2; child++) {
       tree.push_back({});
@@ -57,8 +57,8 @@ double walk(const ForestContent& content, const std::vector<float>& x) {
   double sum = content.base;
   for (const auto& tree : content.trees) {
     size_t at = 0;
-    while (tree[at].left != at)
-      at = tree[at].left + (x[tree[at].feature] < tree[at].threshold ? 0u : 1u);
+    while (tree[at].ahead != 0)
+      at += tree[at].ahead + (x[tree[at].feature] < tree[at].threshold ? 0u : 1u);
     sum += tree[at].threshold;
   }
   return sum;

@@ -91,6 +91,24 @@ PREDICTOR_INLINE void add_row(const float* row, int width, float* y) {
   for (int j = 0; j < width; j += kLaneCount) *lanes(y + j) += *lanes(row + j);
 }
 
+// y += each of the rows. Written out for four blocks, so that the sums stay in registers.
+PREDICTOR_INLINE void add_rows(const float* const* rows, int count, int width, float* y) {
+  int j = 0;
+  for (; j + 4 * kLaneCount <= width; j += 4 * kLaneCount) {
+    Lanes sum0 = *lanes(y + j), sum1 = *lanes(y + j + kLaneCount);
+    Lanes sum2 = *lanes(y + j + 2 * kLaneCount), sum3 = *lanes(y + j + 3 * kLaneCount);
+    for (int i = 0; i < count; i++) {
+      const float* row = rows[i] + j;
+      sum0 += *lanes(row), sum1 += *lanes(row + kLaneCount);
+      sum2 += *lanes(row + 2 * kLaneCount), sum3 += *lanes(row + 3 * kLaneCount);
+    }
+    *lanes(y + j) = sum0, *lanes(y + j + kLaneCount) = sum1;
+    *lanes(y + j + 2 * kLaneCount) = sum2, *lanes(y + j + 3 * kLaneCount) = sum3;
+  }
+  for (; j < width; j += kLaneCount)
+    for (int i = 0; i < count; i++) *lanes(y + j) += *lanes(rows[i] + j);
+}
+
 PREDICTOR_INLINE void relu(int width, float* y) {
   const Lanes zero = {};
   for (int j = 0; j < width; j += kLaneCount) {

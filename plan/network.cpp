@@ -34,15 +34,18 @@ PREDICTOR_WIDE void run_input(const InputLayer& layer, const NodeFeatures* featu
     float x[kNumericCount];
     for (int k = 0; k < kNumericCount; k++)
       x[k] = std::min(std::max(f.numeric[k], layer.clip_low[k]), layer.clip_high[k]);
-    std::memcpy(y, layer.bias, static_cast<size_t>(layer.hidden) * sizeof(float));
-    add_product(x, kNumericCount, layer.numeric, layer.hidden, y);
+    const float* added[int{kCategoryCount} + int{kIdentityCount}];
+    int count = 0;
     for (int c = 0; c < kCategoryCount; c++)
-      add_row(layer.category + static_cast<size_t>(f.category[c]) * layer.hidden, layer.hidden, y);
+      added[count++] = layer.category + static_cast<size_t>(f.category[c]) * layer.hidden;
     for (int t = 0; t < kIdentityCount; t++) {
       uint32_t row = rows[i * kIdentityCount + t];
       if (row != kNoIdentity)
-        add_row(layer.identity[t] + static_cast<size_t>(row) * layer.hidden, layer.hidden, y);
+        added[count++] = layer.identity[t] + static_cast<size_t>(row) * layer.hidden;
     }
+    std::memcpy(y, layer.bias, static_cast<size_t>(layer.hidden) * sizeof(float));
+    add_product(x, kNumericCount, layer.numeric, layer.hidden, y);
+    add_rows(added, count, layer.hidden, y);
   }
 }
 

@@ -136,11 +136,11 @@ std::vector<ForestNode> take_tree(const Json& tree, const std::vector<int>& colu
     n.threshold = condition[from].get<float>();
     if (left[from].get<int>() < 0) {
       n.feature = static_cast<uint16_t>(column_count);
-      n.left = static_cast<uint16_t>(i);
+      n.ahead = 0;
       continue;
     }
     n.feature = static_cast<uint16_t>(columns[feature[from].get<size_t>()]);
-    n.left = static_cast<uint16_t>(order.size());
+    n.ahead = static_cast<uint16_t>(order.size() - i);
     order.push_back(left[from].get<int>());
     order.push_back(right[from].get<int>());
     nodes.resize(order.size());
