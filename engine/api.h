@@ -20,9 +20,9 @@
 #include "engine/api_request.h"
 #include "engine/error.h"
 #include "engine/jobs.h"
+#include "engine/live_settings.h"
 #include "engine/metrics.h"
 #include "engine/model_cache.h"
-#include "engine/settings.h"
 #include "engine/status.h"
 #include "engine/store.h"
 
@@ -54,7 +54,7 @@ Decision refuse(const Error& error);
 
 // What the API speaks for. Outlives it.
 struct ApiParts {
-  const Settings& settings;
+  const LiveSettings& settings;
   Store& store;
   JobQueue& jobs;
   ModelCache& models;
@@ -97,7 +97,7 @@ class Api {
 
   Result<std::unique_ptr<Intake>> open_intake(const Caller& caller, const Request& request,
                                               const RequestHead& head);
-  Failure check_upload_head(const RequestHead& head) const;
+  Failure check_upload_head(const RequestHead& head, const Limits& limits) const;
 
   const ApiParts parts_;
   std::atomic<size_t> uploads_ = 0;

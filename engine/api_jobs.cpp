@@ -121,17 +121,16 @@ Failure read_job_parameters(const std::map<std::string, std::string>& query, Job
 
 }  // namespace
 
-Failure Api::check_upload_head(const RequestHead& head) const {
+Failure Api::check_upload_head(const RequestHead& head, const Limits& limits) const {
   if (head.content_type != kRecordsType) {
     return Error{"bad_content_type", std::string("the content type must be ") + kRecordsType, 415};
   }
   if (!head.content_length && !head.is_chunked) {
     return Error{"length_required", "send a Content-Length or a chunked body", 411};
   }
-  if (head.content_length && *head.content_length > parts_.settings.limits.upload_bytes) {
+  if (head.content_length && *head.content_length > limits.upload_bytes) {
     return Error{"upload_too_large",
-                 "the upload is larger than " +
-                     std::to_string(parts_.settings.limits.upload_bytes) +
+                 "the upload is larger than " + std::to_string(limits.upload_bytes) +
                      " bytes; send fewer plans or raise limits.upload_mb",
                  413};
   }
@@ -148,7 +147,8 @@ Result<std::unique_ptr<Intake>> Api::open_intake(const Caller& caller, const Req
   job.space = space.value();
   job.id = id.value();
   if (Failure failure = read_job_parameters(request.query, job)) return *failure;
-  if (Failure failure = check_upload_head(head)) return *failure;
+  const Limits limits = parts_.settings.current()->limits;
+  if (Failure failure = check_upload_head(head, limits)) return *failure;
   const auto sum = canonical_sha256(head.content_sha256);
   if (!sum) {
     return bad_request("bad_checksum",
@@ -157,12 +157,12 @@ Result<std::unique_ptr<Intake>> Api::open_intake(const Caller& caller, const Req
   }
   job.sha256 = *sum;
   if (Failure failure = parts_.jobs.admit(job)) return *failure;
-  auto slot = std::make_unique<UploadSlot>(uploads_, parts_.settings.limits.uploads);
+  auto slot = std::make_unique<UploadSlot>(uploads_, limits.uploads);
   if (!slot->is_free()) {
     return Error{"too_many_uploads", "other uploads are arriving; submit the job again", 503, 5};
   }
-  Result<std::unique_ptr<Upload>> upload = Upload::create(
-      parts_.jobs.arrivals_directory(), parts_.settings.limits.upload_bytes, job.sha256);
+  Result<std::unique_ptr<Upload>> upload =
+      Upload::create(parts_.jobs.arrivals_directory(), limits.upload_bytes, job.sha256);
   if (!upload) return upload.error();
   return std::unique_ptr<Intake>(std::make_unique<JobIntake>(
       parts_.jobs, std::move(job), std::move(upload.value()), std::move(slot)));

@@ -117,15 +117,15 @@ class PredictionIntake : public Intake {
   PredictionIntake(const ApiParts& parts, PredictionRequest request, std::atomic<size_t>& buffered)
       : parts_(parts),
         request_(std::move(request)),
-        memory_(buffered, parts.settings.limits.predict_memory_bytes) {}
+        limits_(parts.settings.current()->limits),
+        memory_(buffered, limits_.predict_memory_bytes) {}
 
   Place place() const override { return Place::kPrediction; }
 
   Failure write(std::span<const std::byte> piece) override {
-    if (body_.size() + piece.size() > parts_.settings.limits.predict_bytes) {
+    if (body_.size() + piece.size() > limits_.predict_bytes) {
       return Error{"body_too_large",
-                   "the plans are larger than " +
-                       std::to_string(parts_.settings.limits.predict_bytes) +
+                   "the plans are larger than " + std::to_string(limits_.predict_bytes) +
                        " bytes; send fewer at once or raise limits.predict_kb",
                    413};
     }
@@ -138,8 +138,7 @@ class PredictionIntake : public Intake {
   }
 
   Response finish() override {
-    const auto plans =
-        read_plans(request_.content_type, body_, parts_.settings.limits.predict_plans);
+    const auto plans = read_plans(request_.content_type, body_, limits_.predict_plans);
     if (!plans) return error_response(plans.error());
     Error error;
     for (const BundleName& name : request_.names) {
@@ -157,6 +156,7 @@ class PredictionIntake : public Intake {
  private:
   const ApiParts& parts_;
   const PredictionRequest request_;
+  const Limits limits_;
   BufferedBytes memory_;
   std::vector<std::byte> body_;
 };

@@ -26,7 +26,8 @@ constexpr char kExamples[] =
     "  predictord serve --config /etc/predictord/predictord.toml\n"
     "Every setting can be given on the command line, in the environment (--data-dir is\n"
     "PREDICTORD_DATA_DIR) and in the file (data_dir; --limits-queue is queue in [limits]); the\n"
-    "first that has it wins, in this order. SIGTERM ends the server after the requests in flight.";
+    "first that has it wins, in this order. SIGTERM ends the server after the requests in flight,\n"
+    "SIGHUP reads certificates and settings anew.";
 
 // Turns the end of standard input into SIGTERM. The thread is never joined: it ends with the
 // process.
@@ -62,7 +63,6 @@ void reload(Server& server, const Result<Settings>& settings) {
     log_error("SIGHUP: nothing was changed: " + failure->message);
   } else {
     set_log_level(settings.value().log_level);
-    log_info("SIGHUP: certificates and namespaces are read anew; other settings need a restart");
   }
 }
 
@@ -114,9 +114,8 @@ int ServeCommand::run() {
   }
   const sigset_t signals = block_signals();
   if (settings_.exit_with_stdin) watch_standard_input();
-  Result<std::unique_ptr<Server>> server =
-      Server::start(settings_, make_process_trainer({"/proc/self/exe", settings_.data_dir,
-                                                     settings_.log_file, settings_.log_level}));
+  Result<std::unique_ptr<Server>> server = Server::start(
+      settings_, make_process_trainer({"/proc/self/exe", settings_.data_dir, settings_.log_file}));
   Failure failure = server ? server.value()->wait_ready() : Failure(server.error());
   if (!failure && !settings_.port_file.empty()) {
     failure = write_file(settings_.port_file, server.value()->address() + "\n");

@@ -127,12 +127,12 @@ TEST(ExecutorTest, takes_what_fits_and_refuses_the_rest) {
 // The store of this API is never loaded.
 TEST(StatusTest, only_what_needs_no_store_is_answered_while_it_loads) {
   TemporaryDirectory data;
-  const Settings settings = server_settings(data.path());
+  const LiveSettings settings(server_settings(data.path()));
   const std::unique_ptr<Trainer> trainer = make_local_trainer(make_template);
   Store store(data.path(), 2);
   ModelCache models(store, 1);
   TrainingSlots slots;
-  JobQueue jobs({data.path(), 1, 1, 1, 0, [](JobState) {}}, store, *trainer, slots);
+  JobQueue jobs({data.path(), {1, 1, 1, 0}}, store, *trainer, slots);
   Status status;
   Metrics metrics;
   Api api({settings, store, jobs, models, status, [] { return std::string("text"); }, metrics});

@@ -28,7 +28,11 @@ std::string describe(const Job& job) {
 }  // namespace
 
 JobQueue::JobQueue(Options options, Store& store, Trainer& trainer, TrainingSlots& slots)
-    : options_(std::move(options)), store_(store), trainer_(trainer), slots_(slots) {}
+    : options_(std::move(options)),
+      store_(store),
+      trainer_(trainer),
+      slots_(slots),
+      bounds_(options_.bounds) {}
 
 JobQueue::~JobQueue() {
   request_stop();
@@ -156,7 +160,7 @@ Failure JobQueue::check_admission(const JobRequest& request) {
   if (is_stopping_) {
     return Error{"stopping", "the engine is stopping; submit the job again later", 503, 5};
   }
-  if (waiting_.size() >= options_.queue) {
+  if (waiting_.size() >= bounds_.queue) {
     return Error{"queue_full",
                  std::to_string(waiting_.size()) +
                      " jobs are waiting and the queue is full; submit the job again later",
@@ -296,9 +300,9 @@ void JobQueue::forget_oldest(const std::string& space) {
        ++job) {
     if (is_final(job->second.state)) finished.emplace_back(job->second.finished_at, job->first);
   }
-  if (finished.size() <= options_.finished_jobs) return;
+  if (finished.size() <= bounds_.finished_jobs) return;
   std::sort(finished.begin(), finished.end());
-  finished.resize(finished.size() - options_.finished_jobs);
+  finished.resize(finished.size() - bounds_.finished_jobs);
   for (const auto& [when, key] : finished) {
     remove_file(job_path(key));
     jobs_.erase(key);
@@ -312,6 +316,11 @@ void JobQueue::start(const DeviceCheck& device, size_t concurrency) {
   device_ = device;
   runners_left_ = concurrency;
   for (size_t i = 0; i < concurrency; i++) runners_.emplace_back([this] { run(); });
+}
+
+void JobQueue::change(const Bounds& bounds) {
+  const std::lock_guard lock(mutex_);
+  bounds_ = bounds;
 }
 
 void JobQueue::request_stop() {
@@ -367,10 +376,10 @@ TrainingTask JobQueue::begin(const Key& key) {
   task.checkpoints = checkpoints_path(key);
   task.template_name = job.request.template_name;
   task.options.seed = job.request.seed;
-  task.options.threads = options_.threads;
+  task.options.threads = bounds_.threads;
   task.options.device = device_.device;
   if (job.request.max_epochs > 0) task.options.max_epochs = job.request.max_epochs;
-  task.memory_mb = options_.memory_mb;
+  task.memory_mb = bounds_.memory_mb;
   return task;
 }
 

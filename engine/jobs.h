@@ -48,12 +48,16 @@ class JobQueue {
   static constexpr int kMostAttempts = 3;
   static constexpr int kMostAttemptsWithCheckpoints = 20;
 
-  struct Options {
-    std::filesystem::path data_dir;
+  // What may change while it works.
+  struct Bounds {
     size_t queue = 16;           // jobs waiting
     size_t finished_jobs = 256;  // remembered, per namespace
     int threads = 1;
-    uint64_t memory_mb = 0;                                  // for each training
+    uint64_t memory_mb = 0;  // for each training
+  };
+  struct Options {
+    std::filesystem::path data_dir;
+    Bounds bounds;
     std::function<void(JobState)> on_end = [](JobState) {};  // called under the lock
   };
 
@@ -64,6 +68,9 @@ class JobQueue {
   // same time. If the device has a problem, each job fails with it.
   Failure open();
   void start(const DeviceCheck& device, size_t concurrency);
+
+  // Holds for jobs that are submitted, begun or finished after it.
+  void change(const Bounds& bounds);
 
   // Interrupts the training, which goes back to the queue on disk. wait_stopped() returns false if
   // the training did not end in time; the process should then end without it.
@@ -123,6 +130,7 @@ class JobQueue {
   DeviceCheck device_;  // written before the runners start
 
   std::mutex mutex_;  // guards everything below; also held over the small writes of job files
+  Bounds bounds_;
   std::condition_variable changed_;
   std::map<Key, Job> jobs_;
   std::deque<Key> waiting_;

@@ -23,9 +23,9 @@ class JobsTest : public ::testing::Test {
   std::unique_ptr<JobQueue> open(size_t finished_jobs = 256, uint64_t memory_mb = 0) {
     store_ = std::make_unique<Store>(data_.path(), 2);
     EXPECT_FALSE(store_->open());
-    auto queue =
-        std::make_unique<JobQueue>(JobQueue::Options{data_.path(), 16, finished_jobs, 1, memory_mb},
-                                   *store_, *trainer_, slots_);
+    auto queue = std::make_unique<JobQueue>(
+        JobQueue::Options{data_.path(), {16, finished_jobs, 1, memory_mb}}, *store_, *trainer_,
+        slots_);
     EXPECT_FALSE(queue->open());
     return queue;
   }

@@ -45,6 +45,11 @@ void set_log_level(const std::string& level) {
   spdlog::default_logger_raw()->set_level(spdlog::level::from_str(level));
 }
 
+std::string log_level() {
+  const auto text = spdlog::level::to_string_view(spdlog::default_logger_raw()->level());
+  return {text.data(), text.size()};
+}
+
 void log_debug(const std::string& message) { write(spdlog::level::debug, message); }
 void log_info(const std::string& message) { write(spdlog::level::info, message); }
 void log_warning(const std::string& message) { write(spdlog::level::warn, message); }

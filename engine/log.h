@@ -15,6 +15,7 @@ namespace predictor::engine {
 Failure open_log(const std::string& file, const std::string& level);
 
 void set_log_level(const std::string& level);
+std::string log_level();
 
 void log_debug(const std::string& message);
 void log_info(const std::string& message);

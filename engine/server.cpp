@@ -47,6 +47,17 @@ Result<tcp::endpoint> resolve(asio::io_context& io, const std::string& listen) {
   return found.begin()->endpoint();
 }
 
+JobQueue::Bounds job_bounds(const Settings& settings) {
+  return {settings.limits.queue, settings.limits.finished_jobs, settings.threads,
+          settings.memory_mb};
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
 }  // namespace
 
 struct Server::Parts {
@@ -55,15 +66,14 @@ struct Server::Parts {
         trainer(std::move(who_trains)),
         store(settings.data_dir, settings.limits.versions),
         models(store, kModelCacheBytes),
-        jobs({settings.data_dir, settings.limits.queue, settings.limits.finished_jobs,
-              settings.threads, settings.memory_mb,
+        jobs({settings.data_dir, job_bounds(settings),
               [this](JobState state) { metrics.count_job(state); }},
              store, *trainer, slots),
-        api({settings, store, jobs, models, status, [this] { return metrics.text(measure()); },
+        api({live_settings, store, jobs, models, status, [this] { return metrics.text(measure()); },
              metrics}),
         access(settings),
-        context{settings,   api,          opengauss, tls, access, metrics, disk,
-                prediction, long_running, {},        {},  {},     false} {}
+        context{live_settings, api,          opengauss, tls, access, metrics, disk,
+                prediction,    long_running, {},        {},  {},     false} {}
 
   Failure open();
   void load();
@@ -75,7 +85,8 @@ struct Server::Parts {
   void end_io();
   Metrics::Snapshot measure();
 
-  const Settings settings;
+  const Settings settings;  // as they were at the start; what needs a restart is read here
+  LiveSettings live_settings{settings};
   File lock;  // of the data directory
   std::string address;
 
@@ -87,7 +98,7 @@ struct Server::Parts {
   ModelCache models;
   JobQueue jobs;
   Api api;
-  opengauss::Routes opengauss{settings, slots};
+  opengauss::Routes opengauss{live_settings, slots};
   ServerTls tls;
   Access access;
   Executor disk{kDiskThreads, settings.limits.disk_queue};
@@ -202,7 +213,7 @@ void Server::Parts::accepted(error_code error, tcp::socket socket) {
     const std::lock_guard guard(context.mutex);
     count = context.sessions.size();
   }
-  if (count < settings.limits.connections) {
+  if (count < live_settings.current()->limits.connections) {
     is_full = false;
     start_session(context, std::move(socket));
   } else if (!is_full) {
@@ -253,12 +264,21 @@ const std::string& Server::address() const { return parts_->address; }
 
 std::vector<Expiry> Server::expiries() const { return parts_->tls.expiries(); }
 
-Failure Server::reload(const Settings& settings) {
+Failure Server::reload(const Settings& wanted) {
   Parts& parts = *parts_;
-  if (Failure failure = parts.tls.load(settings)) return failure;
+  if (Failure failure = parts.tls.load(wanted)) return failure;
+  std::vector<std::string> unchanged;
+  const Settings settings = merge_settings(parts.settings, wanted, unchanged);
+  parts.live_settings.replace(settings);
   parts.access.change(settings);
+  parts.store.keep_versions(settings.limits.versions);
+  parts.jobs.change(job_bounds(settings));
   renew_sessions(parts.context);
   asio::post(parts.day.get_executor(), [&parts] { parts.watch_expiries(); });
+  log_info("certificates and settings are read anew");
+  if (!unchanged.empty()) {
+    log_warning("these settings stay as they are until a restart: " + join(unchanged));
+  }
   return std::nullopt;
 }
 
@@ -281,8 +301,9 @@ bool Server::stop() {
   drain_sessions(parts.context);
   {
     std::unique_lock guard(parts.context.mutex);
-    const bool is_drained = parts.context.changed.wait_for(
-        guard, parts.settings.deadlines.drain, [&] { return parts.context.sessions.empty(); });
+    const bool is_drained =
+        parts.context.changed.wait_for(guard, parts.live_settings.current()->deadlines.drain,
+                                       [&] { return parts.context.sessions.empty(); });
     if (!is_drained) {
       log_warning("ending with " + std::to_string(parts.context.sessions.size()) +
                   " connections still busy");

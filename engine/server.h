@@ -27,9 +27,10 @@ class Server {
   // "HOST:PORT" as it is bound.
   const std::string& address() const;
 
-  // Takes certificates and what is granted to whom from fresh settings and files. Clients connect
-  // anew after the request they are at. After a failure everything is as it was.
-  Failure reload(const Settings& settings);
+  // Takes certificates and settings as they are now, but for the settings that need a restart,
+  // which the log names. Open connections stay, except those of clients that would not be let in
+  // any more. After a failure everything is as it was.
+  Failure reload(const Settings& wanted);
 
   // What of the certificates ends when.
   std::vector<Expiry> expiries() const;

@@ -92,7 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // The caller holds the context's lock.
   Session(SessionContext& context, asio::ip::tcp::socket socket)
       : context_(context),
-        deadlines_(context.settings.deadlines),
+        settings_(context.settings.current()),
         tls_(share(context.tls.current())),
         stream_(beast::tcp_stream(std::move(socket)), tls_) {
     error_code ignored;
@@ -120,12 +120,12 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The caller holds the context's lock, so that the session exists; it may be about to end.
   void drain() {
-    const std::weak_ptr<Session> weak = weak_from_this();
-    asio::post(stream_.get_executor(), [weak] {
-      const std::shared_ptr<Session> self = weak.lock();
-      if (!self) return;
-      self->is_draining_ = true;
-      if (self->is_idle_) self->tcp().cancel();
+    post_to_strand([](Session& self) { self.end_soon(); });
+  }
+  void renew() {
+    post_to_strand([](Session& self) {
+      self.is_outdated_ = true;
+      if (self.is_idle_) self.look_again();
     });
   }
 
@@ -133,6 +133,18 @@ class Session : public std::enable_shared_from_this<Session> {
   using Parser = http::request_parser<http::buffer_body>;
 
   beast::tcp_stream& tcp() { return beast::get_lowest_layer(stream_); }
+
+  template <class Work>
+  void post_to_strand(Work work) {
+    asio::post(stream_.get_executor(), [weak = weak_from_this(), work] {
+      if (const std::shared_ptr<Session> self = weak.lock()) work(*self);
+    });
+  }
+  void end_soon() {
+    is_draining_ = true;
+    if (is_idle_) tcp().cancel();
+  }
+  void look_again();
 
   Task<void> run();
   Task<bool> handshake();
@@ -154,7 +166,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<void> close();
 
   SessionContext& context_;
-  const Deadlines& deadlines_;
+  std::shared_ptr<const Settings> settings_;  // taken anew for each request
   asio::ssl::context tls_;
   beast::ssl_stream<beast::tcp_stream> stream_;
   beast::flat_buffer buffer_;
@@ -163,6 +175,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Result<Caller> caller_ = Error{"no_client_name", "", 403};
   bool is_opengauss_ = false;  // the request is for one of openGauss's routes
   bool is_idle_ = false;       // waits for the first byte of a request
+  bool is_outdated_ = false;  // certificates or settings have changed since we looked at the client
   bool is_draining_ = false;
 };
 
@@ -178,22 +191,24 @@ void start_session(SessionContext& context, asio::ip::tcp::socket socket) {
 
 void renew_sessions(SessionContext& context) {
   const std::lock_guard lock(context.mutex);
-  for (Session* session : context.sessions) session->drain();
+  for (Session* session : context.sessions) session->renew();
 }
 
 void drain_sessions(SessionContext& context) {
-  {
-    const std::lock_guard lock(context.mutex);
-    context.is_draining = true;
-  }
-  renew_sessions(context);
+  const std::lock_guard lock(context.mutex);
+  context.is_draining = true;
+  for (Session* session : context.sessions) session->drain();
 }
 
 Task<void> Session::run() {
   try {
     if (!co_await handshake()) co_return;
     bool is_open = true;
-    while (is_open && !is_draining_) is_open = co_await serve_request();
+    while (is_open) {
+      if (is_outdated_) look_again();
+      if (is_draining_) break;
+      is_open = co_await serve_request();
+    }
     if (is_open) co_await close();
   } catch (const ClientGone& gone) {
     log_warning(peer_ + ": " + gone.reason);
@@ -204,7 +219,7 @@ Task<void> Session::run() {
 
 Task<bool> Session::handshake() {
   error_code error;
-  tcp().expires_after(deadlines_.handshake);
+  tcp().expires_after(settings_->deadlines.handshake);
   co_await stream_.async_handshake(asio::ssl::stream_base::server,
                                    asio::redirect_error(asio::use_awaitable, error));
   if (error) {
@@ -225,11 +240,24 @@ Task<bool> Session::handshake() {
   co_return true;
 }
 
+// Costs less than the handshake did, and is as seldom as somebody changes certificates.
+void Session::look_again() {
+  is_outdated_ = false;
+  const std::string problem = context_.tls.verify_again(stream_.native_handle());
+  if (problem.empty()) {
+    caller_ = context_.access.identify(stream_.native_handle());
+  } else {
+    log_warning(peer_ + " is no longer let in: " + problem);
+    end_soon();
+  }
+}
+
 // One request and its answer; false if the connection is done with.
 Task<bool> Session::serve_request() {
   if (!co_await wait_for_request()) co_return false;
+  settings_ = context_.settings.current();
   Parser parser;
-  parser.header_limit(static_cast<uint32_t>(context_.settings.limits.header_bytes));
+  parser.header_limit(static_cast<uint32_t>(settings_->limits.header_bytes));
   // Bodies are counted by whoever takes them. (Beast 1.74 takes "none" for 0.)
   parser.body_limit(std::numeric_limits<uint64_t>::max());
   if (!co_await read_header(parser)) co_return false;
@@ -266,7 +294,7 @@ Task<bool> Session::serve_request() {
 Task<bool> Session::wait_for_request() {
   if (buffer_.size() > 0) co_return true;
   error_code error;
-  tcp().expires_after(deadlines_.idle);
+  tcp().expires_after(settings_->deadlines.idle);
   is_idle_ = true;
   const size_t got = co_await stream_.async_read_some(
       buffer_.prepare(4096), asio::redirect_error(asio::use_awaitable, error));
@@ -280,7 +308,7 @@ Task<bool> Session::wait_for_request() {
 
 Task<bool> Session::read_header(Parser& parser) {
   error_code error;
-  tcp().expires_after(deadlines_.header);
+  tcp().expires_after(settings_->deadlines.header);
   co_await http::async_read_header(stream_, buffer_, parser,
                                    asio::redirect_error(asio::use_awaitable, error));
   if (!error) co_return true;
@@ -290,7 +318,7 @@ Task<bool> Session::read_header(Parser& parser) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     refusal = {"header_too_large",
                "the request header is larger than " +
-                   std::to_string(context_.settings.limits.header_bytes) + " bytes",
+                   std::to_string(settings_->limits.header_bytes) + " bytes",
                431};
   } else if (error.category() != http::make_error_code(http::error::bad_method).category()) {
     throw ClientGone{reason};  // the network, not the content
@@ -314,10 +342,11 @@ Task<Response> Session::answer(Parser& parser, const RequestHead& head, Decision
   if (Api::decides_at_once(head)) {
     decision = context_.api.decide(caller_.value(), head);
   } else {
-    auto decided = co_await run_in(context_.disk, Clock::now() + deadlines_.request, [this, &head] {
-      return is_opengauss_ ? context_.opengauss.decide(caller_.value(), head)
-                           : context_.api.decide(caller_.value(), head);
-    });
+    auto decided =
+        co_await run_in(context_.disk, Clock::now() + settings_->deadlines.request, [this, &head] {
+          return is_opengauss_ ? context_.opengauss.decide(caller_.value(), head)
+                               : context_.api.decide(caller_.value(), head);
+        });
     if (!decided) co_return refusal(kBusy);
     decision = std::move(*decided);
   }
@@ -343,10 +372,11 @@ Task<std::optional<Response>> Session::receive_body(Parser& parser, Intake* inta
     if (error) throw ClientGone{"the request's body did not arrive: " + error.message()};
     received += filled;
     if (intake == nullptr) {
-      if (received <= context_.settings.limits.body_bytes) continue;
+      if (received <= settings_->limits.body_bytes) continue;
       co_return refusal({"body_too_large", "this request takes no such body", 413});
     }
-    const Failure failure = co_await take(*intake, filled, Clock::now() + deadlines_.request);
+    const Failure failure =
+        co_await take(*intake, filled, Clock::now() + settings_->deadlines.request);
     if (failure) co_return refusal(*failure);
   }
   co_return std::nullopt;
@@ -362,7 +392,7 @@ Task<Failure> Session::take(Intake& intake, size_t filled, Clock::time_point end
 
 Task<Response> Session::finish(Intake& intake) {
   Executor* executor = &context_.disk;
-  Clock::time_point end = Clock::now() + deadlines_.request;
+  Clock::time_point end = Clock::now() + settings_->deadlines.request;
   if (intake.place() == Intake::Place::kPrediction) executor = &context_.prediction;
   if (intake.place() == Intake::Place::kLong) {
     executor = &context_.long_running;
@@ -384,8 +414,8 @@ Task<size_t> Session::read_piece(Parser& parser, Clock::time_point start, size_t
     const auto fed =
         std::chrono::seconds((received + piece_.size() - body.size) / kLeastBytesPerSecond);
     const Clock::time_point end =
-        std::min({Clock::now() + deadlines_.body_idle, start + deadlines_.body,
-                  start + deadlines_.body_idle + fed});
+        std::min({Clock::now() + settings_->deadlines.body_idle, start + settings_->deadlines.body,
+                  start + settings_->deadlines.body_idle + fed});
     tcp().expires_after(
         std::max<Clock::duration>(end - Clock::now(), std::chrono::milliseconds(1)));
     co_await http::async_read_some(stream_, buffer_, parser,
@@ -402,7 +432,7 @@ Task<size_t> Session::read_piece(Parser& parser, Clock::time_point start, size_t
 // ssl_stream takes an empty first buffer for the end.
 Task<void> Session::write(std::string text) {
   error_code error;
-  tcp().expires_after(deadlines_.response);
+  tcp().expires_after(settings_->deadlines.response);
   co_await asio::async_write(stream_, asio::buffer(text),
                              asio::redirect_error(asio::use_awaitable, error));
   if (error) throw ClientGone{"the response could not be sent: " + error.message()};

@@ -15,9 +15,9 @@
 #include "engine/access.h"
 #include "engine/api.h"
 #include "engine/executor.h"
+#include "engine/live_settings.h"
 #include "engine/metrics.h"
 #include "engine/opengauss/routes.h"
-#include "engine/settings.h"
 #include "engine/tls.h"
 
 namespace predictor::engine {
@@ -26,7 +26,7 @@ class Session;
 
 // What sessions share. Outlives them all.
 struct SessionContext {
-  const Settings& settings;
+  const LiveSettings& settings;
   Api& api;
   opengauss::Routes& opengauss;
   const ServerTls& tls;
@@ -46,10 +46,13 @@ struct SessionContext {
 // Takes the accepted connection over; its executor must be a strand.
 void start_session(SessionContext& context, boost::asio::ip::tcp::socket socket);
 
-// Asks every session to end: idle ones at once, the others after the request they are serving.
-// drain_sessions() means those to come as well; renew_sessions() makes clients that connect again
-// show their certificates to what ServerTls and Access have become.
+// Asks every session to end, those to come as well: idle ones at once, the others after the request
+// they are serving.
 void drain_sessions(SessionContext& context);
+
+// Has every session look again who its client is, now that ServerTls, Access and the settings have
+// changed; before its next request, or at once where none is being served. A session whose client
+// would not be let in any more ends, the others go on.
 void renew_sessions(SessionContext& context);
 
 }  // namespace predictor::engine

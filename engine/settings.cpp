@@ -15,56 +15,76 @@
 namespace predictor::engine {
 namespace {
 
-// Returns what is allowed if the text is not.
-using Apply = std::function<std::optional<std::string>(Settings&, const std::string&)>;
+// One setting's place in Settings, and how its text is read.
+struct Field {
+  // Returns what is allowed if the text is not.
+  std::function<std::optional<std::string>(Settings&, const std::string&)> apply;
+  std::function<bool(const Settings&, const Settings&)> is_same;
+  std::function<void(const Settings& from, Settings& to)> copy;
+};
 
-template <class Number>
-Apply number(Number Settings::*field, uint64_t least, uint64_t most) {
-  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
-    const auto value = parse_number(text, least, most);
-    if (!value) {
+// `place` finds the value in settings; `read` turns a text into it, and says what is allowed if it
+// cannot.
+template <class Place, class Read>
+Field field_at(Place place, Read read) {
+  return {[=](Settings& settings, const std::string& text) { return read(text, place(settings)); },
+          [=](const Settings& left, const Settings& right) { return place(left) == place(right); },
+          [=](const Settings& from, Settings& to) { place(to) = place(from); }};
+}
+
+auto read_whole_number(uint64_t least, uint64_t most, uint64_t unit) {
+  return [=](const std::string& text, auto& value) -> std::optional<std::string> {
+    const auto number = parse_number(text, least, most);
+    if (!number) {
       return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
     }
-    settings.*field = static_cast<Number>(*value);
+    value = static_cast<std::decay_t<decltype(value)>>(*number * unit);
     return std::nullopt;
   };
 }
 
 template <class Number>
-Apply limit(Number Limits::*field, uint64_t least, uint64_t most, uint64_t unit = 1) {
-  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
-    const auto value = parse_number(text, least, most);
-    if (!value) {
-      return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
-    }
-    settings.limits.*field = static_cast<Number>(*value * unit);
-    return std::nullopt;
-  };
+Field number(Number Settings::*field, uint64_t least, uint64_t most) {
+  return field_at(
+      [=](auto& settings) -> auto& { return settings.*field; }, read_whole_number(least, most, 1));
 }
 
-Apply seconds(Deadlines::Duration Deadlines::*field) {
-  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
-    const auto value = parse_number(text, 1, 86400);
-    if (!value) return "seconds from 1 to 86400";
-    settings.deadlines.*field = std::chrono::seconds(*value);
-    return std::nullopt;
-  };
+template <class Number>
+Field limit(Number Limits::*field, uint64_t least, uint64_t most, uint64_t unit = 1) {
+  return field_at(
+      [=](auto& settings) -> auto& { return settings.limits.*field; },
+      read_whole_number(least, most, unit));
+}
+
+Field seconds(Deadlines::Duration Deadlines::*field) {
+  return field_at(
+      [=](auto& settings) -> auto& { return settings.deadlines.*field; },
+      [](const std::string& text, auto& value) -> std::optional<std::string> {
+        const auto number = parse_number(text, 1, 86400);
+        if (!number) return "seconds from 1 to 86400";
+        value = std::chrono::seconds(*number);
+        return std::nullopt;
+      });
 }
 
 template <class Text>
-Apply text(Text Settings::*field) {
-  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
-    settings.*field = text;
-    return std::nullopt;
-  };
+Field text(Text Settings::*field) {
+  return field_at(
+      [=](auto& settings) -> auto& { return settings.*field; },
+      [](const std::string& text, auto& value) -> std::optional<std::string> {
+        value = text;
+        return std::nullopt;
+      });
 }
 
-Apply boolean(bool Settings::*field) {
-  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
-    if (text != "true" && text != "false") return "true or false";
-    settings.*field = text == "true";
-    return std::nullopt;
-  };
+Field boolean(bool Settings::*field) {
+  return field_at(
+      [=](auto& settings) -> auto& { return settings.*field; },
+      [](const std::string& text, bool& value) -> std::optional<std::string> {
+        if (text != "true" && text != "false") return "true or false";
+        value = text == "true";
+        return std::nullopt;
+      });
 }
 
 template <class Value>
@@ -74,40 +94,45 @@ struct Choice {
 };
 
 template <class Value>
-Apply choice(Value Settings::*field, std::vector<Choice<Value>> choices) {
-  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
-    std::string allowed = "one of";
-    for (const Choice<Value>& one : choices) {
-      if (text == one.text) {
-        settings.*field = one.value;
-        return std::nullopt;
-      }
-      allowed += std::string(" ") + one.text;
-    }
-    return allowed;
-  };
+Field choice(Value Settings::*field, std::vector<Choice<Value>> choices) {
+  return field_at(
+      [=](auto& settings) -> auto& { return settings.*field; },
+      [=](const std::string& text, Value& value) -> std::optional<std::string> {
+        std::string allowed = "one of";
+        for (const Choice<Value>& one : choices) {
+          if (text == one.text) {
+            value = one.value;
+            return std::nullopt;
+          }
+          allowed += std::string(" ") + one.text;
+        }
+        return allowed;
+      });
 }
 
-Apply device(std::string Settings::*field) {
-  return [=](Settings& settings, const std::string& text) -> std::optional<std::string> {
-    const bool is_cuda =
-        text.starts_with("cuda:") && parse_number(std::string_view(text).substr(5), 0, 255);
-    if (text != "auto" && text != "cpu" && !is_cuda) return "auto, cpu or cuda:N";
-    settings.*field = text;
-    return std::nullopt;
-  };
+Field device(std::string Settings::*field) {
+  return field_at(
+      [=](auto& settings) -> auto& { return settings.*field; },
+      [](const std::string& text, std::string& value) -> std::optional<std::string> {
+        const bool is_cuda =
+            text.starts_with("cuda:") && parse_number(std::string_view(text).substr(5), 0, 255);
+        if (text != "auto" && text != "cpu" && !is_cuda) return "auto, cpu or cuda:N";
+        value = text;
+        return std::nullopt;
+      });
 }
 
 struct Entry {
   SettingInfo info;
-  Apply apply;
+  Field field;
 };
 
 const std::vector<Entry>& table() {
   static const std::vector<Entry> entries = {
-      {{"listen", "address to listen on, HOST:PORT; port 0 takes a free one", false},
+      {{"listen", "address to listen on, HOST:PORT; port 0 takes a free one", false, true},
        text(&Settings::listen)},
-      {{"data_dir", "directory for models, jobs and uploads", false}, text(&Settings::data_dir)},
+      {{"data_dir", "directory for models, jobs and uploads", false, true},
+       text(&Settings::data_dir)},
       {{"ca_dir", "directory with ca.crt, server.crt, server.key and perhaps ca.crl", false},
        text(&Settings::ca_dir)},
       {{"passphrase_command", "shell command that prints the passphrase of server.key", false},
@@ -121,27 +146,29 @@ const std::vector<Entry>& table() {
         "required: certificates must be made for clients; any: they may name no purpose", false},
        choice<ClientPurpose>(&Settings::client_purpose, {{"required", ClientPurpose::kRequired},
                                                          {"any", ClientPurpose::kAny}})},
-      {{"port_file", "file to write HOST:PORT to once listening", false},
+      {{"port_file", "file to write HOST:PORT to once listening", false, true},
        text(&Settings::port_file)},
-      {{"log_file", "file to log to instead of standard error", false}, text(&Settings::log_file)},
+      {{"log_file", "file to log to instead of standard error", false, true},
+       text(&Settings::log_file)},
       {{"log_level", "debug, info, warning or error", false},
        choice<std::string>(&Settings::log_level, {{"debug", "debug"},
                                                   {"info", "info"},
                                                   {"warning", "warning"},
                                                   {"error", "error"},
                                                   {"off", "off"}})},
-      {{"io_threads", "threads for connections", false}, number(&Settings::io_threads, 1, 64)},
+      {{"io_threads", "threads for connections", false, true},
+       number(&Settings::io_threads, 1, 64)},
       {{"threads", "threads for training; 0 is one per processor", false},
        number(&Settings::threads, 0, 1024)},
       {{"memory", "MB of memory that a training may use; 0 is no limit", false},
        number(&Settings::memory_mb, 0, 1 << 24)},
-      {{"device", "what to train on: auto, cpu or cuda:N", false}, device(&Settings::device)},
-      {{"training.concurrency", "jobs trained at the same time on a GPU; on a CPU it is one",
-        false},
+      {{"device", "what to train on: auto, cpu or cuda:N", false, true}, device(&Settings::device)},
+      {{"training.concurrency", "jobs trained at the same time on a GPU; on a CPU it is one", false,
+        true},
        number(&Settings::training_concurrency, 1, 64)},
-      {{"predict_threads", "threads for predictions", false},
+      {{"predict_threads", "threads for predictions", false, true},
        number(&Settings::predict_threads, 1, 64)},
-      {{"exit_with_stdin", "exit when standard input ends", true},
+      {{"exit_with_stdin", "exit when standard input ends", true, true},
        boolean(&Settings::exit_with_stdin)},
       {{"limits.connections", "connections at the same time", false},
        limit(&Limits::connections, 1, 100000)},
@@ -155,9 +182,9 @@ const std::vector<Entry>& table() {
        limit(&Limits::predict_plans, 1, 1000000)},
       {{"limits.predict_memory_mb", "MB of prediction requests in memory, all together", false},
        limit(&Limits::predict_memory_bytes, 1, 1 << 20, 1 << 20)},
-      {{"limits.predict_queue", "prediction requests waiting", false},
+      {{"limits.predict_queue", "prediction requests waiting", false, true},
        limit(&Limits::predict_queue, 1, 100000)},
-      {{"limits.disk_queue", "other requests waiting", false},
+      {{"limits.disk_queue", "other requests waiting", false, true},
        limit(&Limits::disk_queue, 1, 100000)},
       {{"limits.upload_mb", "MB of one upload", false},
        limit(&Limits::upload_bytes, 1, 1 << 20, 1 << 20)},
@@ -274,7 +301,7 @@ std::string environment_name(const SettingInfo& setting) {
 Failure apply_setting(Settings& settings, const std::string& key, const std::string& text) {
   for (const Entry& entry : table()) {
     if (key != entry.info.key) continue;
-    if (const auto allowed = entry.apply(settings, text)) {
+    if (const auto allowed = entry.field.apply(settings, text)) {
       return bad_setting("setting \"" + key + "\" must be " + *allowed + ", not \"" +
                          printable(text) + "\"");
     }
@@ -282,6 +309,16 @@ Failure apply_setting(Settings& settings, const std::string& key, const std::str
   }
   return bad_setting("unknown setting \"" + printable(key) +
                      "\"; `predictord serve --help` lists the settings");
+}
+
+Settings merge_settings(const Settings& running, Settings wanted,
+                        std::vector<std::string>& unchanged) {
+  for (const Entry& entry : table()) {
+    if (!entry.info.needs_restart || entry.field.is_same(running, wanted)) continue;
+    unchanged.push_back(entry.info.key);
+    entry.field.copy(running, wanted);
+  }
+  return wanted;
 }
 
 Failure read_settings_file(Settings& settings, const std::filesystem::path& path) {

@@ -15,6 +15,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/error.h"
 
@@ -82,7 +83,8 @@ struct Settings {
 struct SettingInfo {
   const char* key;
   const char* help;
-  bool is_switch;  // on the command line it takes no value
+  bool is_switch;              // on the command line it takes no value
+  bool needs_restart = false;  // SIGHUP does not change it
 };
 
 std::span<const SettingInfo> all_settings();
@@ -91,6 +93,11 @@ std::string environment_name(const SettingInfo& setting);
 
 // Changes one setting; the error names the key and what is allowed.
 Failure apply_setting(Settings& settings, const std::string& key, const std::string& text);
+
+// What a running server goes on with when its settings are read again: `wanted`, but for what needs
+// a restart, which stays as it is; the keys of what would have changed are added to `unchanged`.
+Settings merge_settings(const Settings& running, Settings wanted,
+                        std::vector<std::string>& unchanged);
 
 // Applies a TOML file; a key that is not a setting is an error.
 Failure read_settings_file(Settings& settings, const std::filesystem::path& path);

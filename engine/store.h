@@ -13,6 +13,7 @@
 #ifndef PREDICTOR_ENGINE_STORE_H
 #define PREDICTOR_ENGINE_STORE_H
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -51,6 +52,9 @@ class Store {
  public:
   Store(std::filesystem::path data_dir, size_t versions_kept);
 
+  // Of each model, from the next put() on.
+  void keep_versions(size_t count) { versions_kept_ = count; }
+
   // Reads what is there, and quarantines what does not verify.
   Failure open();
 
@@ -77,7 +81,7 @@ class Store {
   void remove_files(const BundleName& name);
 
   const std::filesystem::path root_;
-  const size_t versions_kept_;
+  std::atomic<size_t> versions_kept_;
   std::mutex disk_mutex_;  // whoever changes files holds it, and takes mutex_ after it
   std::mutex mutex_;
   std::map<BundleName, BundleFacts> index_;  // guarded by mutex_

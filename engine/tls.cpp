@@ -261,6 +261,10 @@ std::shared_ptr<ssl_ctx_st> ServerTls::current() const {
   return context_;
 }
 
+std::string ServerTls::verify_again(ssl_st* connection) const {
+  return client_problem(current().get(), connection);
+}
+
 std::vector<Expiry> ServerTls::expiries() const {
   const std::lock_guard lock(mutex_);
   return expiries_;

@@ -45,6 +45,10 @@ class ServerTls {
   // For a new connection.
   std::shared_ptr<ssl_ctx_st> current() const;
 
+  // Whether the client of an established connection would be let in by the certificates in use now;
+  // if not, why. Its handshake may have been with those of before.
+  std::string verify_again(ssl_st* connection) const;
+
   std::vector<Expiry> expiries() const;
 
  private:

@@ -128,6 +128,20 @@ const char* find_text(const Text (&texts)[count], long number) {
   return nullptr;
 }
 
+std::string certificate_problem(const std::string& certificate, long status) {
+  const char* text = find_text(kCertificateTexts, status);
+  return "the certificate " + certificate + " " +
+         (text != nullptr ? text
+                          : std::string("is refused: ") + X509_verify_cert_error_string(status));
+}
+
+struct CertificateDeleter {
+  void operator()(X509* certificate) const { X509_free(certificate); }
+};
+struct VerificationDeleter {
+  void operator()(X509_STORE_CTX* verification) const { X509_STORE_CTX_free(verification); }
+};
+
 }  // namespace
 
 void require_client_certificate(ssl_ctx_st* context, ClientPurpose purpose) {
@@ -136,15 +150,35 @@ void require_client_certificate(ssl_ctx_st* context, ClientPurpose purpose) {
   X509_VERIFY_PARAM_set_purpose(SSL_CTX_get0_param(context), X509_PURPOSE_SSL_CLIENT);
 }
 
+// As OpenSSL itself does it in a handshake (ssl_verify_cert_chain).
+std::string client_problem(ssl_ctx_st* context, ssl_st* connection) {
+  const std::unique_ptr<X509, CertificateDeleter> certificate(
+      SSL_get1_peer_certificate(connection));
+  const std::unique_ptr<X509_STORE_CTX, VerificationDeleter> verification(X509_STORE_CTX_new());
+  if (!certificate || !verification ||
+      X509_STORE_CTX_init(verification.get(), SSL_CTX_get_cert_store(context), certificate.get(),
+                          SSL_get_peer_cert_chain(connection)) != 1) {
+    ERR_clear_error();
+    return "the certificate could not be verified again";
+  }
+  X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(verification.get());
+  X509_VERIFY_PARAM_set_auth_level(rules, SSL_CTX_get_security_level(context));
+  X509_STORE_CTX_set_default(verification.get(), "ssl_client");
+  X509_VERIFY_PARAM_set1(rules, SSL_CTX_get0_param(context));
+  X509_STORE_CTX_set_verify_cb(verification.get(), SSL_CTX_get_verify_callback(context));
+  const bool is_accepted = X509_verify_cert(verification.get()) == 1;
+  ERR_clear_error();
+  if (is_accepted) return "";
+  return certificate_problem(describe(X509_STORE_CTX_get_current_cert(verification.get())),
+                             X509_STORE_CTX_get_error(verification.get()));
+}
+
 std::string handshake_problem(ssl_st* connection, unsigned long library_error) {
   const long status = SSL_get_verify_result(connection);
   const auto* certificate =
       static_cast<const std::string*>(SSL_get_ex_data(connection, description_slot()));
   if (status != X509_V_OK && certificate != nullptr) {
-    const char* text = find_text(kCertificateTexts, status);
-    return "the certificate " + *certificate + " " +
-           (text != nullptr ? text
-                            : std::string("is refused: ") + X509_verify_cert_error_string(status));
+    return certificate_problem(*certificate, status);
   }
   if (ERR_GET_LIB(library_error) != ERR_LIB_SSL) return "";
   const char* text = find_text(kProtocolTexts, ERR_GET_REASON(library_error));

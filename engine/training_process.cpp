@@ -73,9 +73,8 @@ class ProcessTrainer : public Trainer {
 
  private:
   Result<WorkerProcess> start(int threads) const {
-    std::vector<std::string> arguments = {options_.program, "train-worker",
-                                          "--threads",      std::to_string(threads),
-                                          "--log-level",    options_.log_level};
+    std::vector<std::string> arguments = {options_.program,        "train-worker", "--threads",
+                                          std::to_string(threads), "--log-level",  log_level()};
     if (!options_.log_file.empty()) {
       arguments.insert(arguments.end(), {"--log-file", options_.log_file});
     }

@@ -25,7 +25,6 @@ struct WorkerOptions {
   std::filesystem::path program = "/proc/self/exe";
   std::filesystem::path directory;  // for bundles on their way to the server
   std::string log_file;             // the worker writes to the server's log
-  std::string log_level = "info";
 };
 
 std::unique_ptr<Trainer> make_process_trainer(WorkerOptions options);

@@ -62,9 +62,9 @@ std::vector<OwnedRecord> ten_node_plans(int count) {
   std::vector<OwnedRecord> plans(static_cast<size_t>(count));
   constexpr int kParents[10] = {-1, 0, 1, 2, 2, 4, 3, 3, 7, 8};
   constexpr PredictorOperator kOperators[10] = {
-      PREDICTOR_OP_AGGREGATE,  PREDICTOR_OP_SORT,     PREDICTOR_OP_HASH_JOIN, PREDICTOR_OP_HASH_JOIN,
-      PREDICTOR_OP_HASH, PREDICTOR_OP_SEQ_SCAN, PREDICTOR_OP_SEQ_SCAN,  PREDICTOR_OP_HASH,
-      PREDICTOR_OP_SORT, PREDICTOR_OP_SEQ_SCAN};
+      PREDICTOR_OP_AGGREGATE, PREDICTOR_OP_SORT,     PREDICTOR_OP_HASH_JOIN, PREDICTOR_OP_HASH_JOIN,
+      PREDICTOR_OP_HASH,      PREDICTOR_OP_SEQ_SCAN, PREDICTOR_OP_SEQ_SCAN,  PREDICTOR_OP_HASH,
+      PREDICTOR_OP_SORT,      PREDICTOR_OP_SEQ_SCAN};
   for (OwnedRecord& plan : plans) {
     const double rows = std::exp(size(random));
     plan.nodes.resize(10);

@@ -131,10 +131,10 @@ like(run_ok('metrics', @curl, "$url/metrics"), qr/^predictord_jobs_total\{state=
 $engine->signal('HUP');
 for (1 .. 1800)
 {
-	last if slurp_file("$directory/log") =~ /SIGHUP/;
+	last if slurp_file("$directory/log") =~ /read anew/;
 	usleep(100_000);
 }
-like(slurp_file("$directory/log"), qr/SIGHUP: certificates and namespaces are read anew/, 'SIGHUP reads anew');
+like(slurp_file("$directory/log"), qr/certificates and settings are read anew/, 'SIGHUP reads anew');
 like(run_ok('after SIGHUP', @curl, "$url/readyz"), qr/"ok"/, 'and the engine goes on');
 $engine->signal('TERM');
 $engine->finish;

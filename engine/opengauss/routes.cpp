@@ -175,10 +175,10 @@ class SlotHolder {
 
 }  // namespace
 
-Routes::Routes(const Settings& settings, TrainingSlots& slots, Leases::Options leases)
+Routes::Routes(const LiveSettings& settings, TrainingSlots& slots, Leases::Options leases)
     : settings_(settings),
       slots_(slots),
-      models_(settings.data_dir / "opengauss"),
+      models_(settings.current()->data_dir / "opengauss"),
       leases_(leases) {}
 
 bool Routes::serves(std::string_view target) {
@@ -226,21 +226,21 @@ Decision Routes::follow(const Caller& caller, const RequestHead& head) {
   if (path == "/configure") reply = &Routes::configure;
   if (path == "/track_process") reply = &Routes::track;
   return wanted(std::make_unique<BodyIntake>(
-      settings_.limits.body_bytes,
+      settings_.current()->limits.body_bytes,
       [this, client, reply](const std::string& body) { return (this->*reply)(client, body); }));
 }
 
 Decision Routes::file_decision(const Client& client, const RequestHead& head, bool is_training) {
   std::optional<std::string> boundary = multipart_boundary(head.content_type);
   const auto absorb = [this](std::function<Response()> finish) -> Decision {
-    return wanted(std::make_unique<BodyIntake>(settings_.limits.body_bytes,
+    return wanted(std::make_unique<BodyIntake>(settings_.current()->limits.body_bytes,
                                                [finish](const std::string&) { return finish(); }));
   };
   if (!boundary) {
     if (is_training) return absorb([] { return letter('M'); });
     return absorb([this, client] { return predict(client, std::nullopt); });
   }
-  if (++uploads_ > settings_.limits.uploads) {
+  if (++uploads_ > settings_.current()->limits.uploads) {
     uploads_--;
     return absorb([] { return letter('R'); });
   }
@@ -259,7 +259,8 @@ Decision Routes::file_decision(const Client& client, const RequestHead& head, bo
     }
     config = configured->second;
   }
-  const size_t limit = std::min<uint64_t>(settings_.limits.upload_bytes, kMostTrainingBytes);
+  const size_t limit =
+      std::min<uint64_t>(settings_.current()->limits.upload_bytes, kMostTrainingBytes);
   return wanted(std::make_unique<FileIntake>(
       std::move(*boundary), limit, Intake::Place::kLong, uploads_,
       [this, client, config](std::optional<std::string> csv) {
@@ -341,7 +342,7 @@ Response Routes::train_in_slot(const Client& client, const ModelConfig& config,
   const auto earlier = models_.load(client.space, config.model_name, is_damaged);
   TrainLog log(models_.log_path(client.space, config.model_name), config.model_name, config.labels,
                config.max_epoch);
-  TrainingRequest request{config, &plans, earlier.get(), settings_.threads, &stop_};
+  TrainingRequest request{config, &plans, earlier.get(), settings_.current()->threads, &stop_};
   const TrainingOutcome outcome =
       train_model(request, [&log](const LstmReport& report) { log.note(report); });
   log.finish();

@@ -24,16 +24,16 @@
 #include <utility>
 
 #include "engine/api.h"
+#include "engine/live_settings.h"
 #include "engine/opengauss/leases.h"
 #include "engine/opengauss/models.h"
-#include "engine/settings.h"
 #include "engine/training_slots.h"
 
 namespace predictor::engine::opengauss {
 
 class Routes {
  public:
-  Routes(const Settings& settings, TrainingSlots& slots, Leases::Options leases = {});
+  Routes(const LiveSettings& settings, TrainingSlots& slots, Leases::Options leases = {});
 
   // Whether a request for this target is for us.
   static bool serves(std::string_view target);
@@ -66,7 +66,7 @@ class Routes {
   void end_training(const std::string& space, const std::string& model);
   Response train_in_slot(const Client& client, const ModelConfig& config, const PlanCsv& plans);
 
-  const Settings& settings_;
+  const LiveSettings& settings_;
   TrainingSlots& slots_;
   const Models models_;
   Leases leases_;
