@@ -241,6 +241,53 @@ TEST_F(ServiceTest, cancels_running_and_queued_jobs) {
   EXPECT_EQ(client.request("DELETE", "/v1/jobs/" + uuid(3)).error_code(), "job_finished");
 }
 
+// Says that it trains on a GPU; what is trained is up to the gate.
+class GpuTrainer : public Trainer {
+ public:
+  explicit GpuTrainer(TemplateFactory factory) : trainer_(make_local_trainer(std::move(factory))) {}
+  bool has_template(const std::string& name) const override { return trainer_->has_template(name); }
+  Result<TrainingResult> train(const TrainingTask& task, const ProgressFunction& progress,
+                               const std::atomic<bool>& stop) override {
+    return trainer_->train(task, progress, stop);
+  }
+  DeviceCheck check_device(const std::string&, const std::atomic<bool>&) override {
+    return {"cuda:0", 0, ""};
+  }
+
+ private:
+  const std::unique_ptr<Trainer> trainer_;
+};
+
+TEST_F(ServiceTest, so_many_jobs_as_allowed_train_at_the_same_time_on_a_gpu_and_one_on_a_cpu) {
+  settings_.training_concurrency = 2;
+  Result<std::unique_ptr<Server>> server =
+      Server::start(settings_, std::make_unique<GpuTrainer>(gate_.factory()));
+  ASSERT_TRUE(server.ok());
+  server_ = std::move(server.value());
+  ASSERT_FALSE(server_->wait_ready());
+  const auto running = [this] {
+    int count = 0;
+    for (const nlohmann::json& job : connect().get("/v1/jobs").json()["jobs"]) {
+      count += job["state"] == "running";
+    }
+    return count;
+  };
+  for (int number : {1, 2, 3}) connect().submit(job_target(number), sample_stream(10));
+  gate_.await_started(2);
+  EXPECT_EQ(running(), 2);
+  EXPECT_EQ(connect().get("/v1/jobs/" + uuid(3)).json()["state"], "queued");
+  EXPECT_EQ(connect().get("/v1/jobs/" + uuid(1)).json()["device"], "cuda:0");
+  Gate second(false);
+  restart(second.factory());
+  second.await_started(1);
+  EXPECT_EQ(running(), 1) << "on a CPU, whatever is set";
+  second.open();
+  for (int number : {1, 2, 3}) {
+    Client client = connect();
+    EXPECT_EQ(await_job(client, uuid(number))["state"], "done");
+  }
+}
+
 TEST_F(ServiceTest, a_full_queue_says_when_to_come_back) {
   settings_.limits.queue = 1;
   start(gate_.factory());

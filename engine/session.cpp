@@ -69,6 +69,11 @@ Task<std::optional<std::invoke_result_t<Work>>> run_in(Executor& executor, Clock
       start, asio::use_awaitable, std::move(work));
 }
 
+// What the client sent is wrong, as opposed to what became of the connection.
+bool is_http_error(const error_code& error) {
+  return error.category() == http::make_error_code(http::error::bad_method).category();
+}
+
 // Our certificates for one more connection; OpenSSL counts who uses them.
 asio::ssl::context share(const std::shared_ptr<ssl_ctx_st>& tls) {
   SSL_CTX_up_ref(tls.get());
@@ -320,7 +325,7 @@ Task<bool> Session::read_header(Parser& parser) {
                "the request header is larger than " +
                    std::to_string(settings_->limits.header_bytes) + " bytes",
                431};
-  } else if (error.category() != http::make_error_code(http::error::bad_method).category()) {
+  } else if (!is_http_error(error) || error == http::error::end_of_stream) {
     throw ClientGone{reason};  // the network, not the content
   }
   log_warning(peer_ + ": " + reason);
@@ -369,6 +374,10 @@ Task<std::optional<Response>> Session::receive_body(Parser& parser, Intake* inta
   while (!parser.is_done()) {
     error_code error;
     const size_t filled = co_await read_piece(parser, start, received, error);
+    if (is_http_error(error)) {
+      co_return refusal(
+          {"bad_request", "the request's body is not as its header says: " + error.message(), 400});
+    }
     if (error) throw ClientGone{"the request's body did not arrive: " + error.message()};
     received += filled;
     if (intake == nullptr) {

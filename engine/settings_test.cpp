@@ -85,7 +85,11 @@ TEST_F(SettingsTest, every_setting_is_documented_and_in_the_example_file) {
   for (const SettingInfo& setting : all_settings()) {
     const std::string key = setting.key;
     const std::string last = key.substr(key.rfind('.') + 1);
-    EXPECT_NE(manual.find("| `" + key + "` |"), std::string::npos) << key;
+    const size_t line = manual.find("| `" + key + "` |");
+    ASSERT_NE(line, std::string::npos) << key;
+    const size_t end = manual.find('\n', line);
+    EXPECT_EQ(manual.substr(line, end - line).ends_with("| restart |"), setting.needs_restart)
+        << key << ": the manual says another thing about SIGHUP";
     EXPECT_NE(all.find(last + " = "), std::string::npos) << key;
   }
   EXPECT_EQ(problem_of(all), "");
@@ -100,6 +104,27 @@ TEST_F(SettingsTest, every_setting_is_documented_and_in_the_example_file) {
   EXPECT_EQ(settings_.limits.predict_memory_bytes, defaults.limits.predict_memory_bytes);
   EXPECT_EQ(settings_.deadlines.idle, defaults.deadlines.idle);
   EXPECT_EQ(settings_.io_threads, defaults.io_threads);
+}
+
+TEST_F(SettingsTest, what_needs_a_restart_stays_as_it_is_and_is_named) {
+  Settings wanted;
+  wanted.listen = "0.0.0.0:1";
+  wanted.io_threads = 7;
+  wanted.limits.predict_queue = 7;
+  wanted.limits.queue = 7;
+  wanted.memory_mb = 7;
+  wanted.deadlines.idle = std::chrono::seconds(7);
+  wanted.grants["db1"] = {"sales"};
+  std::vector<std::string> unchanged;
+  const Settings merged = merge_settings(settings_, wanted, unchanged);
+  EXPECT_EQ(unchanged, (std::vector<std::string>{"listen", "io_threads", "limits.predict_queue"}));
+  EXPECT_EQ(merged.listen, settings_.listen);
+  EXPECT_EQ(merged.io_threads, settings_.io_threads);
+  EXPECT_EQ(merged.limits.predict_queue, settings_.limits.predict_queue);
+  EXPECT_EQ(merged.limits.queue, 7u);
+  EXPECT_EQ(merged.memory_mb, 7u);
+  EXPECT_EQ(merged.deadlines.idle, std::chrono::seconds(7));
+  EXPECT_EQ(merged.grants, wanted.grants);
 }
 
 TEST_F(SettingsTest, mistakes_on_the_command_line_end_with_status_2) {

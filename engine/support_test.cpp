@@ -307,16 +307,18 @@ std::vector<OwnedRecord> sample_records(int count) {
   return records;
 }
 
-std::string sample_stream(int count) {
+std::string stream_of(const std::vector<OwnedRecord>& records) {
   std::vector<std::byte> bytes(kStreamHeaderSize);
   encode_header(bytes.data());
-  for (const OwnedRecord& record : sample_records(count)) {
+  for (const OwnedRecord& record : records) {
     const size_t start = bytes.size();
     bytes.resize(start + encoded_size(static_cast<int>(record.nodes.size())));
     bytes.resize(start + encode_record(record.view(), std::span(bytes).subspan(start)));
   }
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
+
+std::string sample_stream(int count) { return stream_of(sample_records(count)); }
 
 const TrainingResult& sample_result() {
   static const TrainingResult result = [] {

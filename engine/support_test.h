@@ -104,9 +104,10 @@ std::string talk_plainly(const std::string& address, const std::string& text);
 
 std::string sha256_of(const std::string& content);
 
-// A codec stream of `count` executed plans of two nodes.
-std::string sample_stream(int count);
+// Executed plans of two nodes, and records as a codec stream.
 std::vector<OwnedRecord> sample_records(int count);
+std::string stream_of(const std::vector<OwnedRecord>& records);
+std::string sample_stream(int count);
 // What the template "cost" makes of a few records; trained once per process.
 const TrainingResult& sample_result();
 

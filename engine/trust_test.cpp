@@ -71,12 +71,73 @@ TEST_F(TrustTest, a_revoked_client_is_out_after_a_reload_and_others_are_not) {
   start();
   Client idle = connect("lost");
   EXPECT_EQ(idle.get("/livez").status, 200);
+  Client other = connect("db1");
+  EXPECT_EQ(other.get("/livez").status, 200);
   put("ca.crl", authority().revocation_list({"lost"}));
   EXPECT_EQ(reload(), "");
   EXPECT_TRUE(idle.is_closed()) << "a connection of before must not stay";
+  EXPECT_EQ(other.get("/livez").status, 200) << "and everybody else's must";
   EXPECT_NE(attempt_as("lost").find("certificate revoked"), std::string::npos)
       << attempt_as("lost");
   EXPECT_EQ(attempt_as("db1"), "in");
+}
+
+// Whatever a handshake would look at, the second look must as well.
+TEST_F(TrustTest, open_connections_end_where_no_new_one_would_be_let_in) {
+  Authority next;
+  put("ca.crt", read_text(authority().certificate()) + read_text(next.certificate()));
+  settings_.client_purpose = ClientPurpose::kAny;
+  start();
+  Client of_the_old = connect("db1");
+  Client of_the_next(server_->address(), next.client("db1"));
+  Client silent(server_->address(), authority().leaf("silent", "", "DNS:silent.example"));
+  for (Client* client : {&of_the_old, &of_the_next, &silent}) {
+    EXPECT_EQ(client->get("/livez").status, 200);
+  }
+  settings_.client_purpose = ClientPurpose::kRequired;
+  EXPECT_EQ(reload(), "");
+  EXPECT_TRUE(silent.is_closed()) << "its certificate is made for nobody in particular";
+  put("ca.crt", read_text(next.certificate()));
+  EXPECT_EQ(reload(), "");
+  EXPECT_TRUE(of_the_old.is_closed());
+  EXPECT_EQ(of_the_next.get("/livez").status, 200);
+  put("ca.crl", next.revocation_list({}, true));
+  EXPECT_EQ(reload(), "");
+  EXPECT_TRUE(of_the_next.is_closed()) << "a list that has ended lets nobody in";
+}
+
+TEST_F(TrustTest, a_reload_changes_settings_for_open_connections_too) {
+  start();
+  Client client = connect("db1");
+  const std::string body(2000, 'x');
+  EXPECT_EQ(client.request("GET", "/livez", {}, body).status, 200);
+  settings_.limits.body_bytes = 1024;
+  settings_.grants["db1"] = {"sales"};
+  settings_.listen = "127.0.0.1:1";
+  EXPECT_EQ(reload(), "");
+  EXPECT_EQ(client.get("/v1/jobs?namespace=sales").status, 200);
+  EXPECT_EQ(client.get("/v1/jobs?namespace=db1").error_code(), "namespace_forbidden");
+  EXPECT_EQ(client.request("GET", "/livez", {}, body).error_code(), "body_too_large");
+  settings_.grants = {{"db2", {"sales"}}};
+  EXPECT_EQ(reload(), "");
+  EXPECT_EQ(connect("db1").get("/v1/jobs").error_code(), "no_namespace");
+}
+
+TEST_F(TrustTest, a_reload_ends_no_request_that_is_being_served) {
+  start();
+  Client client = connect("db1");
+  const std::string records = sample_stream(20);
+  client.send("PUT " + job_target(1) +
+              " HTTP/1.1\r\nHost: engine\r\nContent-Length: " + std::to_string(records.size()) +
+              "\r\nExpect: 100-continue\r\nContent-Type: application/vnd.predictor.records\r\n"
+              "X-Content-SHA256: " +
+              sha256_of(records) + "\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 100);
+  put("ca.crl", authority().revocation_list({}));
+  EXPECT_EQ(reload(), "");
+  client.send(records);
+  EXPECT_EQ(client.receive().status, 202);
+  EXPECT_EQ(client.get("/v1/jobs/" + uuid(1)).status, 200) << "on the same connection";
 }
 
 TEST_F(TrustTest, sessions_are_never_resumed) {

@@ -111,6 +111,27 @@ TEST_F(WorkerTest, a_stuck_worker_is_killed_when_its_job_is_cancelled) {
   EXPECT_TRUE(workers().empty());
 }
 
+// However long a phase takes; the bound of a second is the API's promise, with room for a machine
+// that does other things.
+TEST_F(WorkerTest, a_training_ends_soon_after_it_is_cancelled_in_every_phase) {
+  start();
+  int number = 0;
+  for (const char* phase : {"loading", "preparing", "calibrating", "training"}) {
+    // So many that loading and preparing take seconds, or so few that training is soon reached.
+    number++;
+    submit(number, number <= 2 ? 100'000 : 200);
+    const nlohmann::json before = await(number, [phase](const nlohmann::json& now) {
+      return now.value("phase", "") == phase || is_over(now);
+    });
+    ASSERT_EQ(before.value("phase", ""), phase) << before;
+    const auto asked = std::chrono::steady_clock::now();
+    EXPECT_EQ(connect().request("DELETE", "/v1/jobs/" + uuid(number)).status, 202);
+    EXPECT_EQ(await(number, is_over)["state"], "cancelled");
+    EXPECT_LT(std::chrono::steady_clock::now() - asked, std::chrono::seconds(5)) << phase;
+    EXPECT_TRUE(workers().empty());
+  }
+}
+
 TEST_F(WorkerTest, the_memory_limit_ends_a_training_clearly) {
   start({"--memory", "100"});  // less than LibTorch alone takes
   submit(1, 40);

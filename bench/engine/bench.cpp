@@ -28,7 +28,7 @@ using namespace engine::test;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 12;
-constexpr int kRequests = 400;  // of each round
+constexpr int kRequests = 2000;  // of each measurement: a p99 of fewer is noise
 constexpr int kIdle = 400;
 constexpr int kLoris = 50;
 constexpr int kModels = 100;
@@ -92,17 +92,6 @@ std::vector<OwnedRecord> ten_node_plans(int count) {
     plan.statement = view.statement;
   }
   return plans;
-}
-
-std::string stream_of(const std::vector<OwnedRecord>& plans) {
-  std::vector<std::byte> bytes(kStreamHeaderSize);
-  encode_header(bytes.data());
-  for (const OwnedRecord& plan : plans) {
-    const size_t start = bytes.size();
-    bytes.resize(start + encoded_size(static_cast<int>(plan.nodes.size())));
-    bytes.resize(start + encode_record(plan.view(), std::span(bytes).subspan(start)));
-  }
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // predictord on processor 0; ends with the object.
