@@ -141,6 +141,24 @@ $engine->finish;
 is($engine->result(0), 0, 'SIGTERM ends it with status 0');
 like(slurp_file("$directory/log"), qr/stopped$/, 'after it has drained');
 
+# --- the unit of the system ---
+
+SKIP:
+{
+	skip 'no systemd-analyze here', 3 if system('command -v systemd-analyze >/dev/null') != 0;
+	my ($program) = run_ok('where predictord is', 'sh', '-c', 'command -v predictord') =~ /^(.*)$/m;
+	my $unit = slurp_file("$ENV{TESTDIR}/engine/systemd/predictord.service");
+	$unit =~ s{/usr/bin/predictord}{$program} or die 'the unit starts another program';
+	append_to_file("$directory/predictord.service", $unit);
+	my @analyze = ('env', 'SYSTEMD_LOG_LEVEL=warning', 'systemd-analyze');
+	my $ok = IPC::Run::run([ @analyze, 'verify', '--man=no', "$directory/predictord.service" ],
+		'<', \undef, '>', \$out, '2>', \$err);
+	ok($ok && "$out$err" eq '', 'systemd finds nothing wrong with the unit') or diag("$out$err");
+	# Exposure from 0 (none) to 10; --threshold is in tenths.
+	run_ok('and the service is exposed to little',
+		@analyze, 'security', '--offline=true', '--threshold=20', "$directory/predictord.service");
+}
+
 # --- a store of another version is not touched ---
 
 append_to_file("$directory/data/format", "later\n");
