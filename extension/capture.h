@@ -27,6 +27,9 @@ extern void capture_leave_nested(int level);
 /* How deep inside other statements we are; 0: at the top. */
 extern int	capture_nesting_level(void);
 
+/* Is this a query that ALTER TABLE runs of its own accord, to validate a foreign key? */
+extern bool capture_is_altering_table(void);
+
 /* Installs the hooks that know when that is (capture_nesting.c). */
 extern void capture_nesting_init(void);
 

@@ -28,6 +28,7 @@ static struct
 }			last_plan;
 
 static int	nesting_level = 0;
+static int	alter_table_level = -1; /* the level of what an ALTER TABLE runs itself; -1: there is none */
 
 int
 capture_nesting_level(void)
@@ -45,6 +46,12 @@ void
 capture_leave_nested(int level)
 {
 	nesting_level = level;
+}
+
+bool
+capture_is_altering_table(void)
+{
+	return nesting_level == alter_table_level;
 }
 
 /* Is the statement in this command the user's own, as opposed to one that the command runs inside? */
@@ -71,6 +78,7 @@ carries_statement(Node *command)
 static void
 nesting_ProcessUtility(UTILITY_PARAMS)
 {
+	int			outer = alter_table_level;
 	int			level;
 
 	if (!predictor_enabled || carries_statement(pstmt->utilityStmt))
@@ -79,12 +87,14 @@ nesting_ProcessUtility(UTILITY_PARAMS)
 		return;
 	}
 	level = capture_enter_nested();
+	alter_table_level = IsA(pstmt->utilityStmt, AlterTableStmt) ? nesting_level : -1;
 	PG_TRY();
 	{
 		utility_next(previous_utility, UTILITY_ARGS);
 	}
 	PG_FINALLY();
 	{
+		alter_table_level = outer;
 		capture_leave_nested(level);
 	}
 	PG_END_TRY();

@@ -13,13 +13,14 @@
  *	Far below. A plan whose interval ended at less than a FAR_BELOW-th of the limit is remembered by what
  *	the planner thought of it - query id, nodes, relations, costs and rows, not the address of anything -
  *	and by the model's generation. Executions with other constants that the planner thinks alike are let
- *	through without another prediction; each RECHECK-th is judged all the same.
+ *	through without another prediction: 64 of them, and with each time that the plan turns out to be far
+ *	below again twice as many as before, up to 4096.
  *
  *	The same again. For a plan with the same values the answer is in memory (memo.h).
  *
  * Not judged, whatever the settings: EXPLAIN without ANALYZE, parallel workers (their leader was),
- * queries of referential integrity, and all that is not an ordinary client's backend: autovacuum,
- * background workers, apply workers, our own.
+ * queries of referential integrity (what ALTER TABLE runs to validate it included), and all that is not
+ * an ordinary client's backend: autovacuum, background workers, apply workers, our own.
  */
 #include "postgres.h"
 
@@ -41,7 +42,8 @@
 #include "extension/settings.h"
 
 #define FAR_BELOW 100
-#define RECHECK 64
+#define FEWEST_LET_THROUGH 64
+#define MOST_LET_THROUGH 4096
 #define PLACES 256				/* a power of two */
 
 /* What is known of statements that are alike: what the last one was predicted to take at most. */
@@ -49,7 +51,8 @@ typedef struct Judged
 {
 	uint64		key;			/* 0: not used */
 	float		high_ms;
-	uint32		uses;
+	uint32		let_through;	/* executions, each time that it is predicted */
+	uint32		left;			/* of these */
 } Judged;
 
 static Judged judged[PLACES];
@@ -91,18 +94,23 @@ is_far_below(uint64 key)
 {
 	Judged	   *place = &judged[key & (PLACES - 1)];
 
-	return place->key == key && place->high_ms * FAR_BELOW < predictor_max_predicted_time &&
-		++place->uses % RECHECK != 0;
+	if (place->key != key || place->left == 0 ||
+		place->high_ms * FAR_BELOW >= predictor_max_predicted_time)
+		return false;
+	place->left--;
+	return true;
 }
 
 static void
 remember(uint64 key, double high_ms)
 {
 	Judged	   *place = &judged[key & (PLACES - 1)];
+	bool		is_same = place->key == key && high_ms * FAR_BELOW < predictor_max_predicted_time;
 
 	place->key = key;
 	place->high_ms = high_ms;
-	place->uses = 0;
+	place->let_through = is_same ? Min(place->let_through * 2, MOST_LET_THROUGH) : FEWEST_LET_THROUGH;
+	place->left = place->let_through;
 }
 
 /* What a cursor's client is expected to wait for: the planner's guess of the part that it fetches. */
@@ -247,7 +255,7 @@ is_judged(int eflags)
 		MyBackendType == B_BACKEND &&
 		!IsParallelWorker() &&
 		(predictor_limit_nested || capture_nesting_level() == 0) &&
-		!InNoForceRLSOperation() &&
+		!InNoForceRLSOperation() && !capture_is_altering_table() &&
 		(predictor_limit_superusers || !superuser_arg(GetSessionUserId()));
 }
 

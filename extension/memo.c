@@ -9,16 +9,19 @@
 #include "extension/settings.h"
 
 #define ASK_AGAIN 64
-#define PLACES 128				/* a power of two */
+#define SETS 32					/* a power of two */
+#define WAYS 4					/* places in each: the one used longest ago makes room */
 
 typedef struct Place
 {
 	uint64		key;			/* 0: not used */
 	uint32		uses;
+	uint32		last_use;
 	WholeAnswer answer;
 } Place;
 
-static Place places[PLACES];
+static Place places[SETS][WAYS];
+static uint32 clock_of_uses = 0;
 static uint64 epoch = 0;		/* part of every key: what is forgotten is not found any more */
 
 void
@@ -44,22 +47,34 @@ memo_key(const ServedModel *model, const QueryDesc *queryDesc)
 bool
 memo_find(uint64 key, WholeAnswer *answer)
 {
-	Place	   *place = &places[key & (PLACES - 1)];
+	Place	   *set = places[key & (SETS - 1)];
 
-	if (key == 0 || place->key != key || ++place->uses % ASK_AGAIN == 0)
-		return false;
-	*answer = place->answer;
-	return true;
+	for (int i = 0; i < WAYS && key != 0; i++)
+	{
+		if (set[i].key != key)
+			continue;
+		set[i].last_use = ++clock_of_uses;
+		if (++set[i].uses % ASK_AGAIN == 0)
+			return false;
+		*answer = set[i].answer;
+		return true;
+	}
+	return false;
 }
 
 void
 memo_put(uint64 key, const WholeAnswer *answer)
 {
-	Place	   *place = &places[key & (PLACES - 1)];
+	Place	   *set = places[key & (SETS - 1)];
+	Place	   *place = &set[0];
 
 	if (key == 0)
 		return;
+	for (int i = 0; i < WAYS && place->key != key; i++)
+		if (set[i].key == key || set[i].last_use < place->last_use)
+			place = &set[i];
 	place->key = key;
 	place->uses = 0;
+	place->last_use = ++clock_of_uses;
 	place->answer = *answer;
 }

@@ -82,7 +82,7 @@ constexpr int kJoinBlock = kOperatorBlock + PREDICTOR_OPERATOR_COUNT * kOperator
 constexpr int kRelationBlock = kJoinBlock + (kTopJoins + kBottomJoins) * kJoinFeatures;
 
 double known(double x) { return x > 0 ? std::min(x, 1e30) : 0; }
-float log1(double x) { return std::log1p(static_cast<float>(known(x))); }
+float log1(double x) { return std::log(1.0f + static_cast<float>(known(x))); }
 
 bool is_join(int op) {
   return op == PREDICTOR_OP_NESTED_LOOP || op == PREDICTOR_OP_MERGE_JOIN ||

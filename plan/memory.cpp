@@ -44,7 +44,7 @@ void find_levels(const SubPlan& s, const Remembered* const* recalled, NodeRecall
   const float planned = std::log(s.planned + static_cast<float>(kRowsFloor));
   for (int level = 0; level < kMemoryLevels; level++) {
     const Remembered& found = *recalled[level];
-    r.count[level] = std::log1p(found.count);
+    r.count[level] = found.count > 0 ? std::log(1.0f + found.count) : 0;
     // The same sub-plan has the same rows, whatever the planner thinks of them today.
     if (found.count > 0)
       r.residual[level] = bounded(level == kExactLevel ? found.log_rows - planned : found.residual);

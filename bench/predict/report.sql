@@ -12,8 +12,9 @@ INSERT INTO budget VALUES
 	(7, 'lookup', 'lookup by primary key, predict_all and limit on', '% CPU', 5),
 	(8, 'private_kb', 'private memory that predicting adds to a backend', 'kB', 256);
 INSERT INTO measured
-	SELECT 'lookup', round, 100 * (n.value / f.value - 1) FROM measured n JOIN measured f USING (round)
-	WHERE n.metric = 'lookup_on' AND f.metric = 'lookup_off'
+	SELECT 'lookup', round, 100 * (percentile_cont(0.5) WITHIN GROUP (ORDER BY value) FILTER (WHERE metric = 'lookup_on')
+		/ percentile_cont(0.5) WITHIN GROUP (ORDER BY value) FILTER (WHERE metric = 'lookup_off') - 1)
+	FROM measured WHERE metric ~ '^lookup_o' GROUP BY round
 	UNION ALL
 	SELECT 'private_kb', round, n.value - f.value FROM measured n JOIN measured f USING (round)
 	WHERE n.metric = 'private_on' AND f.metric = 'private_off';
@@ -35,11 +36,11 @@ CREATE VIEW verdict AS
 	FROM result;
 SELECT 'what', 'measured', '95 % interval', 'budget', 'unit';
 SELECT what, round(median::numeric, 2), round(low::numeric, 2) || ' .. ' || round(high::numeric, 2), budget, unit FROM result ORDER BY position;
-SELECT 'beside them', 'measured', '', '', '';
-SELECT 'lookup by primary key, backend CPU, without', round(percentile_cont(0.5) WITHIN GROUP (ORDER BY value)::numeric, 2), '', '', 'us'
+SELECT 'beside them', 'measured', '-', '-', '-';
+SELECT 'lookup by primary key, backend CPU, without', round((percentile_cont(0.5) WITHIN GROUP (ORDER BY value) / 1000)::numeric, 2), '-', '-', 'us'
 	FROM measured WHERE metric = 'lookup_off';
-SELECT 'our engine asked by a backend, p50 (kept-alive mutual TLS)', round(1000 * percentile_cont(0.5) WITHIN GROUP (ORDER BY value)::numeric, 0), '', '', 'us'
-	FROM measured WHERE metric = 'engine_ms';
-SELECT 'published: T3, a prediction (its authors'' machine)', 4, '', '', 'us';
-SELECT 'published: Stage, from its cache', 2, '', '', 'us';
-SELECT 'published: Stage, by its local model', 1000, '', '', 'us';
+SELECT 'our engine asked by a backend, p50 (kept-alive mutual TLS)', round(percentile_cont(0.5) WITHIN GROUP (ORDER BY value)::numeric), '-', '-', 'us'
+	FROM measured WHERE metric = 'engine_us';
+SELECT 'published: T3, a prediction (its authors'' machine)', 4, '-', '-', 'us';
+SELECT 'published: Stage, from its cache', 2, '-', '-', 'us';
+SELECT 'published: Stage, by its local model', 1000, '-', '-', 'us';
