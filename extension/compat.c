@@ -22,8 +22,7 @@ begin_set_result(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot accept a set")));
 	previous = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	tupdesc = sql_row_type(fcinfo);
 	result->returnMode = SFRM_Materialize;
 	result->setResult = tuplestore_begin_heap(true, false, work_mem);
 	result->setDesc = tupdesc;

@@ -20,6 +20,8 @@
 #include "varatt.h"
 #endif
 
+#include "extension/sql_version.h"
+
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"
 #define random_fraction() pg_prng_double(&pg_global_prng_state)
@@ -67,9 +69,9 @@ coarse_nanoseconds(void)
 #define EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
 #endif
 
-/* A function's result as a materialized set: 14 lacks the function for it. */
+/* A function's result as a materialized set, of a known version (sql_version.h): 14 lacks the function for it. */
 #if PG_VERSION_NUM >= 150000
-#define begin_set_result(fcinfo) InitMaterializedSRF(fcinfo, 0)
+#define begin_set_result(fcinfo) (sql_version_require(), InitMaterializedSRF(fcinfo, 0))
 #else
 extern void begin_set_result(FunctionCallInfo fcinfo);
 #endif

@@ -5,10 +5,13 @@
  * left. So while it runs, the database is paused: the launcher ends the workers that are there, puts
  * back into the queue what they had not stored, and starts none. A pause is given back when the
  * command ends in whatever way, or with its backend.
+ *
+ * And ALTER EXTENSION predictor UPDATE makes our workers look at the database again.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
@@ -56,6 +59,13 @@ emptied_database(Node *command)
 	}
 }
 
+/* ALTER EXTENSION predictor UPDATE: its version may be one that we work with now, or no longer. */
+static bool
+is_update(Node *command)
+{
+	return IsA(command, AlterExtensionStmt) && strcmp(((AlterExtensionStmt *) command)->extname, "predictor") == 0;
+}
+
 static void
 resume(int code, Datum argument)
 {
@@ -65,10 +75,17 @@ resume(int code, Datum argument)
 static void
 pausing_ProcessUtility(UTILITY_PARAMS)
 {
-	const char *name = emptied_database(pstmt->utilityStmt);
-	Oid			database = name != NULL && IsTransactionState() ?
-		get_database_oid(name, true) : InvalidOid;
+	const char *name;
+	Oid			database;
 
+	if (is_update(pstmt->utilityStmt))
+	{
+		utility_next(previous_utility, UTILITY_ARGS);
+		announce_models(get_namespace_oid("predictor", true));
+		return;
+	}
+	name = emptied_database(pstmt->utilityStmt);
+	database = name != NULL && IsTransactionState() ? get_database_oid(name, true) : InvalidOid;
 	if (!OidIsValid(database))
 	{
 		utility_next(previous_utility, UTILITY_ARGS);

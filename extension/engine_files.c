@@ -21,6 +21,7 @@
 #include "extension/certificate_dates.h"
 #include "extension/engine_files.h"
 #include "extension/passphrase.h"
+#include "extension/sql_version.h"
 #include "extension/settings.h"
 
 PG_FUNCTION_INFO_V1(predictor_certificates);
@@ -264,13 +265,11 @@ Datum
 predictor_certificates(PG_FUNCTION_ARGS)
 {
 	EngineTarget target;
-	TupleDesc	tupdesc;
+	TupleDesc	tupdesc = sql_row_type(fcinfo);
 	Datum		values[3];
 	bool		nulls[3];
 	int64		ends[3];
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	memset(&target, 0, sizeof(target));
 	if (predictor_engine_url != NULL && predictor_engine_url[0] != '\0')
 		engine_files_configured(&target);
@@ -281,5 +280,5 @@ predictor_certificates(PG_FUNCTION_ARGS)
 	nulls[2] = target.crl_file[0] == '\0' || !revocation_lists_end(target.crl_file, &ends[2]);
 	for (int i = 0; i < 3; i++)
 		values[i] = nulls[i] ? (Datum) 0 : Int32GetDatum(days_until(ends[i]));
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
+	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
 }

@@ -151,28 +151,30 @@ predictor_announce(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/*
- * Statement trigger of predictor.model and predictor.model_version. The invalidations go into the
- * commit record and so reach standbys; our own launcher is told at commit.
- */
-Datum
-predictor_models_changed(PG_FUNCTION_ARGS)
+/* The invalidations go into the commit record and so reach standbys; our own launcher is told at commit. */
+void
+announce_models(Oid schema)
 {
-	Relation	relation;
-	Oid			model;
+	Oid			model = get_relname_relid("model", schema);
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("predictor.models_changed() must be called as a trigger")));
-	relation = ((TriggerData *) fcinfo->context)->tg_relation;
-	model = get_relname_relid("model", RelationGetNamespace(relation));
 	if (OidIsValid(model))
 	{
 		CacheInvalidateRelcacheByRelid(model);
 		CacheInvalidateRelcacheByRelid(SERVE_SHARED_RELATION);
 	}
 	announce_when_committed();
+}
+
+/* Statement trigger of predictor.model and predictor.model_version. */
+Datum
+predictor_models_changed(PG_FUNCTION_ARGS)
+{
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("predictor.models_changed() must be called as a trigger")));
+	announce_models(RelationGetNamespace(((TriggerData *) fcinfo->context)->tg_relation));
 	PG_RETURN_POINTER(NULL);
 }
 

@@ -62,13 +62,13 @@ PG_FUNCTION_INFO_V1(predictor_import_plan);
 Datum
 predictor_import_plan(PG_FUNCTION_ARGS)
 {
+	TupleDesc	tupdesc = sql_row_type(fcinfo);
 	PredictorImport *import = read_plan(PG_GETARG_JSONB_P(0));
 	const PredictorRecord *record = predictor_import_record(import);
 	Datum		values[3];
 	bool		nulls[3] = {0};
 	bool		executed = !isnan(record->statement.total_time);
 	bool		stored = false;
-	TupleDesc	desc;
 
 	values[0] = Int64GetDatum((int64) record->statement.signature);
 	values[1] = Int64GetDatum((int64) record->statement.constants);
@@ -87,7 +87,5 @@ predictor_import_plan(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("the plan could not be put into predictor's ring"),
 				 errhint("Wait for predictor.flush() and try again; predictor.stat counts the reasons.")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
 }

@@ -16,6 +16,7 @@
 #include "extension/capture.h"
 #include "extension/memo.h"
 #include "extension/predict_functions.h"
+#include "extension/sql_version.h"
 #include "extension/serve.h"
 
 PG_FUNCTION_INFO_V1(predictor_measure);
@@ -117,8 +118,7 @@ predictor_measure(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the number of repetitions must be from 1 to %d", MOST_REPETITIONS)));
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	tupdesc = sql_row_type(fcinfo);
 	times = palloc(sizeof(double) * repetitions);
 	queryDesc = predict_start_query(text_to_cstring(PG_GETARG_TEXT_PP(0)), NULL);
 	answer = predict_once(queryDesc, &first);
@@ -138,5 +138,5 @@ predictor_measure(PG_FUNCTION_ARGS)
 	nulls[4] = !time_hits(queryDesc, answer, times, repetitions);
 	values[4] = Float8GetDatum(times[repetitions / 2]);
 	predict_end_query(queryDesc);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
 }

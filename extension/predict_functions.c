@@ -247,8 +247,7 @@ predictor_predict_total(PG_FUNCTION_ARGS)
 	Datum		values[9];
 	bool		nulls[9] = {0};
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	tupdesc = sql_row_type(fcinfo);
 	values[0] = number_or_null(answer->plan.total_ms, &nulls[0]);
 	values[1] = number_or_null(answer->plan.low_ms, &nulls[1]);
 	values[2] = number_or_null(answer->plan.high_ms, &nulls[2]);
@@ -259,5 +258,5 @@ predictor_predict_total(PG_FUNCTION_ARGS)
 	values[7] = Int32GetDatum(answer->version);
 	values[8] = BoolGetDatum(answer->plan.out_of_distribution);
 	predict_end_query(queryDesc);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
 }

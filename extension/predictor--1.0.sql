@@ -60,7 +60,7 @@ CREATE TRIGGER hash_key_replace BEFORE INSERT ON predictor.hash_key
 	FOR EACH ROW EXECUTE FUNCTION predictor.hash_key_replace();
 
 INSERT INTO predictor.hash_key
-SELECT ('x' || pg_catalog.substr(pg_catalog.md5(pg_catalog.gen_random_uuid()::text), 1, 15))::pg_catalog.bit(60)::bigint,
+SELECT ('x' || pg_catalog.substr(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), 1, 15))::pg_catalog.bit(60)::bigint,
 	   pg_catalog.substring(pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
 			|| pg_catalog.uuid_send(pg_catalog.gen_random_uuid())), 1, 16);
 
@@ -343,7 +343,8 @@ BEGIN
 		END IF;
 		IF option.value::text !~ '^[0-9]{1,9}$' OR (option.key = 'max_epochs' AND option.value::text !~ '[1-9]') THEN
 			RAISE invalid_parameter_value USING
-				MESSAGE = format('option "%s" must be a whole number', option.key);
+				MESSAGE = format('option "%s" must be a whole number%s', option.key,
+					CASE option.key WHEN 'max_epochs' THEN ' of at least 1' ELSE '' END);
 		END IF;
 	END LOOP;
 END
@@ -389,6 +390,9 @@ $$;
 CREATE FUNCTION predictor.no_such_model(model name) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	IF model IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'a model must be named';
+	END IF;
 	RAISE undefined_object USING
 		MESSAGE = format('model "%s" does not exist', model),
 		HINT = 'predictor.models lists the models of this database.';
@@ -449,7 +453,7 @@ BEGIN
 	PERFORM 1 FROM predictor.model_version v WHERE v.model = owner AND v.version = activate.version;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING
-			MESSAGE = format('model "%s" has no version %s', model, version),
+			MESSAGE = format('model "%s" has no version %s', model, coalesce(version::text, 'NULL')),
 			HINT = 'predictor.model_versions lists what there is.';
 	END IF;
 	UPDATE predictor.model m SET active_version = activate.version WHERE m.uuid = owner;
@@ -492,13 +496,13 @@ $$;
 /* What a model's answers depend on beside the data: planner settings, and the relations there are. */
 CREATE FUNCTION predictor.environment(OUT settings text, OUT schema text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT (SELECT md5(string_agg(name || '=' || setting, ' ' ORDER BY name)
-			|| current_setting('server_version_num')::integer / 10000)
+	SELECT (SELECT hashtextextended(string_agg(name || '=' || setting, ' ' ORDER BY name)
+			|| current_setting('server_version_num')::integer / 10000, 0)::text
 			FROM pg_settings WHERE name = ANY ('{seq_page_cost,random_page_cost,cpu_tuple_cost,
 			cpu_index_tuple_cost,cpu_operator_cost,parallel_setup_cost,parallel_tuple_cost,
 			effective_cache_size,work_mem,hash_mem_multiplier,shared_buffers,
 			max_parallel_workers_per_gather}'::text[])),
-		(SELECT coalesce(md5(string_agg(format('%s %s %s %s', c.oid, c.relname, c.relnatts, c.relkind), ' ' ORDER BY c.oid)), '')
+		(SELECT coalesce(hashtextextended(string_agg(format('%s %s %s %s', c.oid, c.relname, c.relnatts, c.relkind), ' ' ORDER BY c.oid), 0)::text, '')
 			FROM pg_class c WHERE c.relkind = ANY ('{r,p,m,i,I}'::"char"[]) AND c.relpersistence <> 't'
 			AND c.relnamespace <> ALL (SELECT n.oid FROM pg_namespace n
 				WHERE n.nspname = ANY ('{pg_catalog,pg_toast,information_schema,predictor}'::name[])))
@@ -563,7 +567,7 @@ $$;
 CREATE FUNCTION predictor.training_progress(
 	OUT job uuid, OUT database oid, OUT model name, OUT state text, OUT phase text,
 	OUT epoch integer, OUT max_epochs integer, OUT loss float8, OUT validation_q50 float8,
-	OUT eta_seconds float8)
+	OUT eta_seconds float8, OUT device text)
 RETURNS SETOF record LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'predictor_training_progress';
 
@@ -632,7 +636,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT 'USAGE ON SCHEMA', 'predictor'
 $$;
 
-CREATE FUNCTION predictor.grant_admin(role regrole) RETURNS void
+CREATE FUNCTION predictor.change_admin(command text, role regrole) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	item record;
@@ -641,23 +645,19 @@ BEGIN
 		RAISE null_value_not_allowed USING MESSAGE = 'a role must be named';
 	END IF;
 	FOR item IN SELECT * FROM predictor.administration() LOOP
-		EXECUTE format('GRANT %s %s TO %s', item.kind, item.object, role);
+		EXECUTE format(command, item.kind, item.object, role);
 	END LOOP;
 END
 $$;
 
+CREATE FUNCTION predictor.grant_admin(role regrole) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+	SELECT predictor.change_admin('GRANT %s %s TO %s', role)
+$$;
+
 CREATE FUNCTION predictor.revoke_admin(role regrole) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	item record;
-BEGIN
-	IF role IS NULL THEN
-		RAISE null_value_not_allowed USING MESSAGE = 'a role must be named';
-	END IF;
-	FOR item IN SELECT * FROM predictor.administration() LOOP
-		EXECUTE format('REVOKE %s %s FROM %s', item.kind, item.object, role);
-	END LOOP;
-END
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+	SELECT predictor.change_admin('REVOKE %s %s FROM %s', role)
 $$;
 
 CREATE FUNCTION predictor.counters(OUT name text, OUT value bigint) RETURNS SETOF record
@@ -740,7 +740,7 @@ CREATE VIEW predictor.training_jobs AS
 		t.finished_at, t.attempts,
 		CASE WHEN t.state = 'running' AND p.job IS NULL THEN 'interrupted' ELSE t.state END AS state,
 		p.phase, p.epoch, p.max_epochs, p.loss, p.validation_q50,
-		p.eta_seconds, t.engine, t.version, t.plans, t.promoted, t.error
+		p.eta_seconds, p.device, t.engine, t.version, t.plans, t.promoted, t.error
 	FROM predictor.training_job t
 	LEFT JOIN predictor.training_progress() p ON p.job = t.job AND t.state = 'running';
 

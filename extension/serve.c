@@ -268,6 +268,8 @@ await_publication(void)
 static bool
 choose_model(const char *name, ServedEntry *entry, const char **problem, const char **hint)
 {
+	char	   *version;
+
 	if ((name == NULL || name[0] == '\0') && predictor_default_model != NULL)
 		name = predictor_default_model;
 	switch (directory_find(name, false, entry))
@@ -285,6 +287,11 @@ choose_model(const char *name, ServedEntry *entry, const char **problem, const c
 	{
 		*problem = "extension \"predictor\" is not installed in this database";
 		*hint = "Run CREATE EXTENSION predictor.";
+	}
+	else if (!sql_version_is_known(&version))
+	{
+		*problem = psprintf("the library of extension \"predictor\" does not work with version %s of its SQL", version);
+		*hint = "Run ALTER EXTENSION predictor UPDATE.";
 	}
 	else if (name != NULL && name[0] != '\0')
 	{

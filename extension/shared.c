@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -263,8 +264,12 @@ shared_relation_invalidated(Oid relid)
 void
 shared_models_invalidated(void)
 {
+	/* a primary is told of an extension that comes, a standby replays it and has nothing but this */
+	bool		in_recovery = RecoveryInProgress();
+
 	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
-		if (OidIsValid(shared->databases[i].model_table))
+		if (OidIsValid(shared->databases[i].model_table) ||
+			(in_recovery && shared->databases[i].state != DATABASE_FREE))
 			pg_atomic_fetch_add_u32(&shared->databases[i].wanted, 1);
 }
 

@@ -101,6 +101,7 @@ typedef struct TrainingJob
 	int			trainer_pid;
 	/* progress */
 	char		phase[32];
+	char		device[32];		/* where the engine trains; "": not known yet */
 	int			epoch;
 	int			max_epochs;
 	double		loss;
@@ -254,6 +255,9 @@ extern bool shared_database_key(HashKey *key, bool conditional);
 
 /* Asks for another look at the current database: its extension, its key or its models changed. */
 extern void shared_announce_database(void);
+
+/* The same once the transaction has committed, also on standbys that replay it; functions.c. */
+extern void announce_models(Oid schema);
 
 /*
  * The same for a relation of the current database that was invalidated (InvalidOid: all of them), if

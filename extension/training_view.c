@@ -104,8 +104,8 @@ predictor_cancel_training(PG_FUNCTION_ARGS)
 static void
 put_progress_row(ReturnSetInfo *result, const TrainingJob *job)
 {
-	Datum		values[10];
-	bool		nulls[10] = {false};
+	Datum		values[11];
+	bool		nulls[11] = {false};
 	bool		learning = job->max_epochs > 0;
 
 	values[0] = UUIDPGetDatum(&job->id);
@@ -119,6 +119,8 @@ put_progress_row(ReturnSetInfo *result, const TrainingJob *job)
 	values[8] = Float8GetDatum(job->validation_q50);
 	values[9] = Float8GetDatum(job->eta_seconds);
 	nulls[5] = nulls[6] = nulls[7] = nulls[8] = nulls[9] = !learning;
+	values[10] = CStringGetTextDatum(job->device);
+	nulls[10] = job->device[0] == '\0';
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

@@ -214,6 +214,7 @@ copy_progress(const Training *training, Jsonb *facts)
 	TrainingJob *job = &shared->jobs[training->slot];
 	char	   *phase = engine_json_text(facts, "phase");
 	char	   *state = engine_json_text(facts, "state");
+	char	   *device = engine_json_text(facts, "device");
 	int64		epoch = engine_json_integer(facts, "epoch", 0);
 	int64		max_epochs = engine_json_integer(facts, "max_epochs", 0);
 	double		loss = engine_json_number(facts, "loss", get_float8_nan());
@@ -225,6 +226,8 @@ copy_progress(const Training *training, Jsonb *facts)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (phase != NULL)
 		strlcpy(job->phase, phase, sizeof(job->phase));
+	if (device != NULL)
+		strlcpy(job->device, device, sizeof(job->device));
 	job->epoch = (int) Min(epoch, PG_INT32_MAX);
 	job->max_epochs = (int) Min(max_epochs, PG_INT32_MAX);
 	job->loss = loss;

@@ -8,6 +8,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "libpq/pqsignal.h"
@@ -21,6 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "extension/sql_version.h"
 #include "worker/worker.h"
 
 static void
@@ -51,6 +53,21 @@ worker_connect(Oid database, const char *application_name)
 	pin("session_replication_role", "origin");
 }
 
+/* Says so, each time that a worker looks, if the library does not work with the database's SQL. */
+static bool
+check_sql_version(void)
+{
+	char	   *version;
+
+	if (sql_version_is_known(&version))
+		return true;
+	ereport(WARNING,
+			(errmsg("predictor does nothing in database \"%s\": the library does not work with version %s of the SQL",
+					get_database_name(MyDatabaseId), version),
+			 errhint("Run ALTER EXTENSION predictor UPDATE there.")));
+	return false;
+}
+
 bool
 worker_hold_extension(const char *const *names)
 {
@@ -61,7 +78,7 @@ worker_hold_extension(const char *const *names)
 		return false;
 	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	/* it may have been dropped, and even created again, while we waited */
-	if (get_extension_oid("predictor", true) != extension)
+	if (get_extension_oid("predictor", true) != extension || !check_sql_version())
 		return false;
 	schema = get_namespace_oid("predictor", true);
 	for (; OidIsValid(schema) && *names != NULL; names++)

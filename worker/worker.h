@@ -26,7 +26,7 @@ extern PGDLLEXPORT void predictor_publisher_main(Datum arg);
 extern void worker_connect(Oid database, const char *application_name);
 
 /*
- * Makes sure that the extension is here, stays until the transaction ends, and that the named
+ * Makes sure that the extension is here, of a version that we work with, stays until the transaction ends, and that the named
  * relations of schema predictor are its own: anyone may make such a schema where the extension is
  * not, and what we run as superuser must touch nothing of theirs. `names` ends with NULL. False: they
  * are not. Waits at most lock_timeout for a DROP EXTENSION under way; that one does not wait for

@@ -139,7 +139,7 @@ my $engine = engine_pid();
 like(query('SELECT url, state FROM predictor.engine'), qr/^https:\/\/127\.0\.0\.1:\d+\|running$/, 'it still runs');
 SKIP:
 {
-	skip 'no /proc here', 5 unless -r "/proc/$engine/stat";
+	skip 'no /proc here', 6 unless -r "/proc/$engine/stat";
 	is((split ' ', slurp_file("/proc/$engine/stat"))[18], 10, 'niced');
   SKIP:
 	{
@@ -152,6 +152,9 @@ SKIP:
 	is(scalar(@foreign), 0, "none of PostgreSQL's files are open in it");
 	unlike(slurp_file("/proc/$engine/maps"), qr{/dev/zero|/SYSV|PostgreSQL}, 'nor its shared memory');
 	unlike(slurp_file("/proc/$engine/environ"), qr/PGDATA|LD_PRELOAD/, 'nor its environment');
+	my ($threads, $memory) = split /\|/, query("SELECT (SELECT setting FROM pg_settings WHERE name = 'predictor.engine_threads'), "
+		  . "(SELECT setting FROM pg_settings WHERE name = 'predictor.engine_memory')");
+	like(slurp_file("/proc/$engine/cmdline"), qr/--threads\0$threads\0--memory\0$memory\0/, 'its threads and memory are limited');
 }
 my ($directory) = engine_directories();
 is((stat $directory)[2] & 07777, 0700, 'its certificates are in a private directory');
@@ -166,7 +169,8 @@ is(query("SELECT active_version FROM predictor.models"), '1', 'leaves the active
 is(query("SELECT state FROM predictor.train('m', wait => false)"), 'requested', 'wait => false returns at once');
 ($code, $out, $err) = $node->psql('postgres', "SELECT predictor.train('m')");
 like($err, qr/model "m" is being trained already\nDETAIL:  Job .*\nHINT: /, 'one training of a model at a time');
-ok(wait_for_phase('epoch > 0'), 'its progress can be seen');
+ok(wait_for_phase("epoch > 0 AND max_epochs > 0 AND loss > 0 AND validation_q50 >= 1 AND eta_seconds >= 0 AND device = 'cpu'"),
+	'its progress can be seen');
 query("SELECT predictor.activate('m', 2)");
 $node->poll_query_until('postgres', "SELECT count(*) = 3 FROM predictor.training_jobs WHERE state = 'done'");
 is(query("SELECT promoted FROM predictor.training_jobs WHERE version = 3"), 'f',
@@ -261,6 +265,7 @@ $node->restart;
 ($code, $out, $err) = $node->psql('postgres', "SELECT predictor.train('m')");
 like($err, qr/could not start the server's own engine: program "\/nowhere\/predictor-certs" cannot be run/,
 	'a program that is not there is named');
+is(query('SELECT state, failures FROM predictor.engine'), 'failed|1', 'and the failure counted');
 
 # --- engines elsewhere ---
 

@@ -3,12 +3,15 @@
 use strict;
 use warnings FATAL => 'all';
 
+use EngineTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PredictorTest;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('primary');
 $node->init;
+my $has_jsonlog = $node->pg_version >= 15;
 my $conf = slurp_file($ENV{PREDICTOR_TEST_CONF});
 $node->append_conf('postgresql.conf', $conf);
 $node->append_conf('postgresql.conf', <<'EOC');
@@ -18,11 +21,12 @@ auto_explain.log_min_duration = 0
 auto_explain.log_analyze = on
 auto_explain.log_verbose = on
 auto_explain.log_format = json
-log_destination = 'stderr,csvlog'
 logging_collector = on
 jit = off
 max_parallel_workers_per_gather = 0
+autovacuum = off
 EOC
+$node->append_conf('postgresql.conf', "log_destination = 'stderr,csvlog" . ($has_jsonlog ? ',jsonlog' : '') . "'\n");
 $node->start;
 my $files = PostgreSQL::Test::Utils::tempdir();
 
@@ -69,6 +73,8 @@ like($err, qr/^\Q$files\E\/trace\.jsonl:3: .*Execution Time/m, 'and reasons, als
 is(query('SELECT count(*) FROM predictor.executions'), '3', 'they are in the history');
 ($status, $out) = ctl(slurp_file("$files/plain.json"), 'import', '-');
 is($out, "0 imported, 1 duplicates skipped, 0 not usable\n", 'a plan from a pipe is not imported twice');
+($status, $out, $err) = ctl('', 'import', '--progress', "$files/plain.json");
+like($err, qr/\r\Q$files\E\/plain\.json: \[#{30}\] 100 %, 0 imported\n\z/, 'a bar shows how far an import is');
 
 query("SELECT count(*) FROM item WHERE name = 'tyrannosaurus 3' OR kind = $_") foreach 1 .. 3;
 $node->poll_query_until('postgres', "SELECT pg_read_file(pg_current_logfile('csvlog')) LIKE '%kind = 3%'");
@@ -80,6 +86,15 @@ cmp_ok($from_csv, '>=', 3, "auto_explain's plans are found in a csvlog") or diag
 ($status, $out, $err) = ctl('', 'import', $log);
 my ($again, $known) = $out =~ /^(\d+) imported, (\d+) duplicates/;
 cmp_ok($known, '>=', $from_csv, 'and those of the log on stderr are the same ones') or diag($out, $err);
+SKIP:
+{
+	skip 'no jsonlog before PostgreSQL 15', 2 unless $has_jsonlog;
+	my $json = $node->data_dir . '/' . query("SELECT pg_current_logfile('jsonlog')");
+	($status, $out, $err) = ctl(slurp_file($json), 'import', '--progress', '-');
+	($again, $known) = $out =~ /^(\d+) imported, (\d+) duplicates/;
+	cmp_ok($known, '>=', $from_csv, 'as are those of a jsonlog that comes through a pipe') or diag($out, $err);
+	like($err, qr/\rstandard input: line \d+, \d+ imported\n\z/, 'whose progress is told by its lines');
+}
 
 # --- export ---
 
@@ -112,6 +127,69 @@ like($err, qr/has no version 7/, 'and said to be so');
 like($out, qr/^shop +tree +0 /m, 'models are listed');
 ($status, $out) = ctl('', 'doctor');
 like($out, qr/^ok      engine answers: https:\S+: predictord \S+, cpu, [\d.]+ ms$/m, 'the doctor asks the engine');
+ok(-s $node->data_dir . '/log/predictord.log', "the engine's log is in the server's log directory");
+
+# --- what the doctor finds ---
+
+# The doctor says what and what to do next, with this status; then it is put right again.
+sub is_found
+{
+	my ($name, $expected, $finding, $bad, $good, @options) = @_;
+	query($bad);
+	my ($status, $out);
+	# a reload takes its time
+	ok(wait_for(sub {
+		($status, $out) = ctl('', 'doctor', @options ? @options : '--skip-engine');
+		$out =~ /^$finding\n +-> \S.*$/m }), "the doctor finds $name") or diag($out);
+	is($status, $expected, 'with its status');
+	query($good);
+	return;
+}
+# what was wanting so far
+query('SELECT predictor.reset_history()');
+query(join(";\n", map { "SELECT count(*) FROM item WHERE kind > $_" } 1 .. 110) . ';SELECT predictor.flush()');
+query("SELECT predictor.alter_model('shop', auto_train => false), predictor.activate('shop', 1)");
+($status, $out, $err) = ctl('', 'doctor', '--skip-engine');
+is($status, 0, 'a server in order') or diag($out);
+is_found('a publication', 1, qr/warning publications: publication everything is FOR ALL TABLES/,
+	'CREATE PUBLICATION everything FOR ALL TABLES', 'DROP PUBLICATION everything');
+is_found('a right too many', 1, qr/warning permissions: carol may SELECT predictor\.execution/,
+	'CREATE ROLE carol; GRANT SELECT ON predictor.execution TO carol', 'REVOKE SELECT ON predictor.execution FROM carol');
+is_found('a key that everybody may read', 2, qr/ERROR   permissions: everybody may SELECT predictor\.hash_key/,
+	'GRANT SELECT ON predictor.hash_key TO PUBLIC', 'REVOKE SELECT ON predictor.hash_key FROM PUBLIC');
+is_found('a setting that waits', 1, qr/warning settings: max_worker_processes waits for a restart of the server/,
+	'ALTER SYSTEM SET max_worker_processes = 9; SELECT pg_reload_conf()', 'ALTER SYSTEM RESET max_worker_processes; SELECT pg_reload_conf()');
+is_found('too few workers', 1, qr/warning workers: max_worker_processes is 8; predictor may want 11 of them/,
+	'ALTER SYSTEM SET predictor.max_workers = 8; SELECT pg_reload_conf()', 'ALTER SYSTEM RESET predictor.max_workers; SELECT pg_reload_conf()');
+is_found('query ids that are off', 1, qr/warning query ids: compute_query_id is off/,
+	'ALTER DATABASE postgres SET compute_query_id = off', 'ALTER DATABASE postgres RESET compute_query_id');
+is_found('a model that is old', 1, qr/warning model: shop: version 1 answers, trained 20\S+ \S+/,
+	"UPDATE predictor.model_version SET trained_at = now() - interval '30 days' WHERE version = 1", 'UPDATE predictor.model_version SET trained_at = now()');
+is_found('a model without an answer', 2, qr/ERROR   model: shop: no version answers, not trained/,
+	'UPDATE predictor.model SET active_version = NULL', 'UPDATE predictor.model SET active_version = 1');
+is_found('a training that failed', 1, qr/warning training: the last training of shop failed: the sky fell/,
+	"INSERT INTO predictor.training_job (job, model, model_name, requested_by, requested_at, state, error) "
+	  . "SELECT gen_random_uuid(), uuid, name, 'x', now(), 'failed', 'the sky fell' FROM predictor.model", "DELETE FROM predictor.training_job WHERE state = 'failed'");
+my $sum = query("SELECT sha256 FROM predictor.model_version WHERE version = 1");
+is_found('a model that is damaged', 2, qr/ERROR   serving: model shop: it differs from the checksum in its row/,
+	"UPDATE predictor.model_version SET sha256 = sha256('x') WHERE version = 1; SELECT count(*) FROM predictor.predict_total('SELECT 1')",
+	"UPDATE predictor.model_version SET sha256 = '$sum' WHERE version = 1; SELECT count(*) FROM predictor.predict_total('SELECT 1')");
+is_found('SQL of another version', 2, qr/ERROR   versions: .*does not work with version 0\.9 of its SQL/,
+	"UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'predictor'", "UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'predictor'");
+
+# certificates, and an engine elsewhere that is not there
+my $place = "$files/certs";
+mkdir $place;
+make_authority($place, 'primary.example');
+EngineTest::run_quietly($place, 'predictor-certs renew client primary.example --dir ca --days 20 && predictor-certs renew crl --dir ca --days 9 && '
+	  . 'cp ca/client-primary.example/client.* client-primary.example/');
+(my $settings = engine_settings($place, 'primary.example') . "predictor.ssl_crl_file = '$place/ca/ca.crl'\n"
+	  . "predictor.engine_url = 'https://127.0.0.1:" . PostgreSQL::Test::Cluster::get_free_port() . "'\n") =~ s/^/ALTER SYSTEM SET /mg;
+$settings =~ s/\n/;/g;
+is_found('certificates that are about to end', 1, qr/warning certificates: the server's certificate: (19|20) days left/,
+	"$settings SELECT pg_reload_conf()", 'SELECT 1');
+is_found('a revocation list that is about to end', 1, qr/warning certificates: the revocation list: [89] days left/, 'SELECT 1', 'SELECT 1');
+is_found('an engine that is not there', 2, qr/ERROR   engine answers: https:\S+ could not connect to engine at .*Connection refused/, 'SELECT 1', 'SELECT 1', '-d', $node->connstr('postgres'));
 ($status, $out, $err) = ctl('', 'fly');
 is($status, 2, 'what it does not know is wrong usage');
 $node->stop;

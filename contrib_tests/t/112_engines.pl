@@ -7,6 +7,7 @@ use File::Temp qw(tempdir);
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PredictorTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
@@ -50,6 +51,18 @@ $node->start;
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
 
+# A standby that is there before the extension is.
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf', <<"EOC");
+predictor.ssl_cert_file = '$certs/standby/client.crt'
+predictor.ssl_key_file = '$certs/standby/client.key'
+EOC
+$standby->start;
+my $answer = "SELECT total_ms, source, version FROM predictor.predict_total('SELECT count(*) FROM item WHERE kind < 7')";
+is($standby->safe_psql('postgres', 'SELECT 1 + 1'), '2', 'a standby answers');
+
 query(<<'EOS');
 CREATE EXTENSION predictor;
 CREATE TABLE item AS SELECT g AS id, g % 100 AS kind FROM generate_series(1, 5000) g;
@@ -90,14 +103,9 @@ is(query("SELECT attempts, version, engine FROM predictor.training_jobs WHERE jo
 	'which the engine had kept');
 is(() = slurp_file("$certs/engine.log") =~ /job \Q$job\E \(.*\) is running/g, 1, 'and did not begin anew');
 
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', <<"EOC");
-predictor.ssl_cert_file = '$certs/standby/client.crt'
-predictor.ssl_key_file = '$certs/standby/client.key'
-EOC
-$standby->start;
+$node->wait_for_catchup($standby, 'replay', $node->lsn('flush'));
+ok(wait_for(sub { ($standby->psql('postgres', $answer))[1] eq query($answer) }),
+	'what was created and trained after the standby answers there, too');
 my ($code, $out, $err) = $standby->psql('postgres', "SELECT predictor.train('m')");
 like($err, qr/a server in recovery cannot train\nHINT:/, 'a standby trains nothing');
 

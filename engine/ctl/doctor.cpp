@@ -46,6 +46,24 @@ constexpr Check kChecks[] = {
      " format('predictor.enabled is %s, predictor.capture is %s', "
      "current_setting('predictor.enabled'),"
      " current_setting('predictor.capture')), 'nothing is recorded: turn both on'"},
+    {"workers",
+     "SELECT CASE WHEN processes < workers + 3 THEN 1 ELSE 0 END,"
+     " format('max_worker_processes is %s; predictor may want %s of them', processes, workers + 3),"
+     " 'raise max_worker_processes and restart the server, or lower predictor.max_workers'"
+     " FROM (SELECT current_setting('max_worker_processes')::integer AS processes,"
+     " current_setting('predictor.max_workers')::integer AS workers) s"},
+    {"settings",
+     "SELECT 1, format('%s waits for a restart of the server', name), 'restart it' FROM pg_settings"
+     " WHERE pending_restart AND (name LIKE 'predictor.%' OR name = ANY "
+     "('{shared_preload_libraries,max_worker_processes}'))"},
+    {"permissions",
+     "SELECT CASE WHEN grantee = 0 OR relname = 'hash_key' THEN 2 ELSE 1 END,"
+     " format('%s may %s predictor.%s', coalesce(pg_get_userbyid(NULLIF(grantee, 0)), 'everybody'),"
+     " string_agg(privilege_type, ', ' ORDER BY privilege_type), relname),"
+     " 'tables are the workers'' alone: REVOKE it; predictor.grant_admin() gives what is needed'"
+     " FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'predictor'::regnamespace"
+     " AND c.relkind = ANY ('{r,p}'::\"char\"[]) AND a.grantee <> c.relowner"
+     " GROUP BY grantee, relname"},
     {"recovery",
      "SELECT 0, CASE WHEN pg_is_in_recovery() THEN 'a standby: predicts, records nothing, trains "
      "nothing'"
@@ -129,10 +147,12 @@ constexpr Check kEngineCheck = {
     "error) END,"
     " coalesce(hint, 'docs/engine-link.md explains the messages') FROM predictor.check_engine()"};
 
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 void run(Database& database, const Check& check, Report& report) {
   const auto rows = database.query(check.sql);
   if (!rows) {
-    const std::string text = rows.error().message.substr(0, rows.error().message.find('\n'));
+    const std::string text = first_line(rows.error().message);
     const bool is_right = rows.error().code == "42501";
     report.say(
         is_right ? Level::kWarning : Level::kError, check.subject, text,
@@ -163,6 +183,13 @@ bool check_foundations(Database& database, Report& report) {
   if (rows.value().at(0)[1] != "t") {
     report.say(Level::kError, "extension", "is not installed in this database",
                "CREATE EXTENSION predictor");
+    return false;
+  }
+  // 55000: loaded, but not made for each other
+  const auto counters = database.query("SELECT count(*) FROM predictor.counters()");
+  if (!counters && counters.error().code == "55000") {
+    report.say(Level::kError, "versions", first_line(counters.error().message),
+               "ALTER EXTENSION predictor UPDATE, or install the library of that version");
     return false;
   }
   return true;

@@ -23,7 +23,8 @@ struct Options {
   std::string conninfo;
   std::string model;
   int version = 0;
-  bool does_not_wait = false, does_not_promote = false, skips_engine = false, is_quiet = false;
+  bool does_not_wait = false, does_not_promote = false, skips_engine = false, is_quiet = false,
+       is_talkative = false;
   ImportCommand import;
   std::string file = "-";
 };
@@ -49,9 +50,12 @@ void add_commands(CLI::App& app, Options& options, std::function<int()>& chosen)
                    "EXPLAIN JSON, trace files (.zst too), logs with auto_explain's JSON; - is "
                    "standard input")
       ->required();
-  import->add_flag("-q,--quiet", options.is_quiet, "no progress");
+  import->add_flag("-q,--quiet", options.is_quiet, "no progress bar");
+  import->add_flag("--progress", options.is_talkative,
+                   "a progress bar, also where standard error is no terminal");
   import->callback([&] {
-    options.import.shows_progress = !options.is_quiet && ::isatty(STDERR_FILENO) != 0;
+    options.import.shows_progress =
+        !options.is_quiet && (options.is_talkative || ::isatty(STDERR_FILENO) != 0);
   chosen = [&] {
     return connected(options, [&](Database& d) { return run_import(d, options.import); });
   };

@@ -10,6 +10,7 @@
 
 #include "engine/ctl/commands.h"
 #include "engine/ctl/plan_lines.h"
+#include "engine/ctl/progress.h"
 #include "engine/json_text.h"
 #include "engine/lines.h"
 
@@ -33,7 +34,7 @@ int64_t count_nodes(const json& node) {
 class Importer {
  public:
   Importer(Database& database, const ImportCommand& command)
-      : database_(database), command_(command) {}
+      : database_(database), command_(command), progress_(command.shows_progress) {}
 
   Failure load_known() {
     return database_.each_row(
@@ -48,17 +49,20 @@ class Importer {
     PlanFinder finder([this](const std::string& text, size_t line) { take(text, line); },
                       [this](const std::string& reason, size_t line) { reject(reason, line); });
     file_ = file;
+    progress_.begin(file);
     Failure failure = read_lines(file, [&](std::string_view line) {
+      progress_.line_read(line.size());
       finder.line(line);
+      progress_.draw(imported_);
       return !fatal_;
     });
     if (!failure) finder.finish();
+    progress_.end(imported_);
     return fatal_ ? fatal_ : failure;
   }
 
   // Prints the sums.
   int finish() {
-    if (command_.shows_progress) std::cerr << '\n';
     if (rejected_ > command_.bad_lines_shown)
       std::cerr << "... and " << rejected_ - command_.bad_lines_shown << " more\n";
     std::cout << imported_ << " imported, " << duplicates_ << " duplicates skipped, " << rejected_
@@ -69,7 +73,7 @@ class Importer {
  private:
   void reject(const std::string& reason, size_t line) {
     if (++rejected_ > command_.bad_lines_shown) return;
-    if (command_.shows_progress) std::cerr << '\n';
+    progress_.make_room();
     std::cerr << file_ << ":" << line << ": " << reason << '\n';
   }
 
@@ -83,9 +87,6 @@ class Importer {
       return;
     }
     store(text, line);
-    if (command_.shows_progress && (imported_ + rejected_) % 100 == 0)
-      std::cerr << '\r' << file_ << ": line " << line << ", " << imported_ << " imported"
-                << std::flush;
   }
 
   void store(const std::string& text, size_t line) {
@@ -115,6 +116,7 @@ class Importer {
 
   Database& database_;
   const ImportCommand& command_;
+  Progress progress_;
   std::string file_;
   std::set<Fingerprint> known_;
   Failure fatal_;
