@@ -61,7 +61,8 @@ std::vector<std::byte> train_tree_forest(std::span<const OwnedRecord> records, c
                                          std::span<const int> training,
                                          std::span<const int> validation,
                                          std::span<const float> shift,
-                                         const TrainingOptions& options) {
+                                         const TrainingOptions& options,
+                                         std::vector<std::byte>* of_all) {
   ForestContent content;
   content.features = choose_flat_vocabulary(data, training);
   const FlatVocabulary vocabulary = content.features.view();
@@ -86,6 +87,14 @@ std::vector<std::byte> train_tree_forest(std::span<const OwnedRecord> records, c
   if (!trained.losses.empty() && !validation.empty()) {
     auto best = std::min_element(trained.losses.begin(), trained.losses.end());
     trained.trees.resize(static_cast<size_t>(best - trained.losses.begin()) + 1);
+  }
+  if (of_all != nullptr && !validation.empty()) {
+    forest.rounds = static_cast<int>(trained.trees.size());
+    TrainedForest again = train_forest(maker.rows(), all, {}, forest,
+                                       [&options](int, double) { check_stop(options); });
+    content.trees = std::move(again.trees);
+    content.base = again.base;
+    *of_all = write_forest(content);
   }
   content.trees = std::move(trained.trees);
   content.base = trained.base;

@@ -18,12 +18,13 @@ namespace predictor::engine {
 // whose features are those of recall_dataset(). `shift` is what the
 // instrumentation of each of `training` and then each of `validation` adds to
 // ln ms. The validation plans say when to stop; without any all rounds are run.
-// Asks check_stop().
+// With `of_all` they teach another forest of as many trees, which goes there. Asks check_stop().
 std::vector<std::byte> train_tree_forest(std::span<const OwnedRecord> records, const Dataset& data,
                                          std::span<const int> training,
                                          std::span<const int> validation,
                                          std::span<const float> shift,
-                                         const TrainingOptions& options);
+                                         const TrainingOptions& options,
+                                         std::vector<std::byte>* of_all = nullptr);
 
 }  // namespace predictor::engine
 

@@ -52,7 +52,8 @@ struct Parts {
   std::vector<std::byte> cache;
   std::vector<std::byte> forest;
   std::vector<std::byte> operators;
-  std::vector<std::byte> network;  // empty: the calibrated cost alone
+  std::vector<std::byte> network;                      // empty: the calibrated cost alone
+  std::vector<std::byte> cache_of_all, forest_of_all;  // the withheld plans included
 };
 
 BundleWriter start_bundle(const Parts& parts) {
@@ -177,8 +178,11 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
     shifts = trainer.instrumentation_shift(rows);
     withheld_shifts = trainer.instrumentation_shift(withheld);
   });
-  parts.forest =
-      train_tree_forest(job.records, job.data, training, validation, shifts, job.options);
+  parts.forest = train_tree_forest(job.records, job.data, training, validation, shifts, job.options,
+                                   result != nullptr ? &parts.forest_of_all : nullptr);
+  if (result != nullptr)
+    parts.cache_of_all =
+        PlanCache::write(build_plan_cache(job.records, job.data, rows, shifts), kPlanCacheLimit);
   const auto prices = fit_operator_costs(job.records, job.data, training, shifts, job.options.seed,
                                          [&job] { check_stop(job.options); });
   if (!prices.empty()) parts.operators = write_operator_costs(prices);
@@ -361,7 +365,9 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
     evaluate_into(job, parts, split.held_out, shift, validation);
     job.result.epochs = run.epochs;
     calibrate(validation, unseen, parts.calibration);
-    // What is served remembers everything; so much more is only known for sure.
+    // What is served knows everything; so much more is only known for sure.
+    if (!parts.forest_of_all.empty()) parts.forest = std::move(parts.forest_of_all);
+    parts.cache = std::move(parts.cache_of_all);
     parts.memory = CardinalityMemory::write(MemoryBuilder(job.data, all).entries(), kMemoryLimit);
   } else {
     // Nothing can be withheld, so nothing can be learned that is known to hold: the cost alone.

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <memory>
 
 #include "engine/model/test_workload.h"
+#include "plan/plan_cache.h"
 #include "plan/predict.h"
 
 namespace predictor::engine {
@@ -73,6 +75,19 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
   EXPECT_LT(summarize_q_errors(errors).q50, 1.15);
   EXPECT_LT(summarize_q_errors(errors).q50, summarize_q_errors(baseline).q50);
   EXPECT_GT(inside, static_cast<int>(errors.size()) * 7 / 10);
+
+  // Executions that were withheld to calibrate are remembered, too.
+  std::map<uint64_t, float> executions;
+  for (const OwnedRecord& r : records) {
+    executions[plan_key(r.statement)]++;
+    executions[exact_plan_key(r.statement)]++;
+  }
+  for (const OwnedRecord& r : records) {
+    std::vector<std::byte> workspace(served.model.workspace_size(r.view().node_count));
+    const CachedTime* cached = served.model.evaluate(r.view(), workspace.data()).cached;
+    ASSERT_NE(cached->key, 0u);
+    EXPECT_EQ(cached->count, executions[cached->key]);
+  }
 
   OwnedRecord unseen = workload.execute(1000, false);
   PlanPrediction plan = served.predict(unseen);
