@@ -35,7 +35,7 @@ typedef struct Aggregate
 	uint64		database;		/* an Oid; 0: not used */
 	pg_atomic_uint64 calls;
 	pg_atomic_uint64 nanoseconds;
-	pg_atomic_uint64 measured;
+	pg_atomic_uint64 unmeasured;	/* calls that are not in the sums below */
 	pg_atomic_uint64 log_sum;	/* of log2(ms) in FIXED_POINT, an int64 */
 	pg_atomic_uint64 log_square_sum;	/* of its square, in FIXED_POINT */
 	pg_atomic_uint64 last_use;	/* TimestampTz of the start of the client's statement */
@@ -118,11 +118,11 @@ lock_of(uint64 place)
 static Aggregate *
 find(uint64 place, uint64 key)
 {
-	AggregateSet *set = &aggregates->sets[place];
+	volatile AggregateSet *set = &aggregates->sets[place];
 
 	for (int i = 0; i < AGGREGATE_WAYS; i++)
 		if (set->keys[i] == key)
-			return &set->entries[i];
+			return (Aggregate *) &set->entries[i];
 	return NULL;
 }
 
@@ -132,31 +132,32 @@ summarize(Aggregate *entry, PlanHistory *history)
 	double		mean;
 	double		square;
 
+	uint64		unmeasured = pg_atomic_read_u64(&entry->unmeasured);
+
 	history->calls = pg_atomic_read_u64(&entry->calls);
-	history->measured = pg_atomic_read_u64(&entry->measured);
+	history->measured = history->calls - Min(unmeasured, history->calls);
 	if (history->measured == 0)
 		return;
 	mean = (int64) pg_atomic_read_u64(&entry->log_sum) / FIXED_POINT / history->measured;
 	square = (int64) pg_atomic_read_u64(&entry->log_square_sum) / FIXED_POINT / history->measured;
 	history->mean = mean;
-	history->deviation = sqrt(Max(square - mean * mean, 0));
+	history->variance = Max(square - mean * mean, 0);
 }
 
-bool
+void
 aggregates_look(const PlanKey *key, PlanHistory *history)
 {
 	uint64		place = place_of(key->key);
-	LWLock	   *lock = lock_of(place);
-	Aggregate  *entry;
+	Aggregate  *entry = find(place, key->key);
 
 	memset(history, 0, sizeof(*history));
-	if (!LWLockConditionalAcquire(lock, LW_SHARED))
-		return false;
-	entry = find(place, key->key);
-	if (entry != NULL)
-		summarize(entry, history);
-	LWLockRelease(lock);
-	return entry != NULL;
+	if (entry == NULL)
+		return;
+	summarize(entry, history);
+	pg_read_barrier();
+	/* another plan may have taken the place meanwhile */
+	if (find(place, key->key) != entry)
+		memset(history, 0, sizeof(*history));
 }
 
 /* The entry for a new plan, in the place of the one used longest ago. Needs the exclusive lock. */
@@ -181,15 +182,14 @@ enter(uint64 place, const PlanKey *key)
 }
 
 static void
-add(Aggregate *entry, uint64 nanoseconds, bool measured)
+add(Aggregate *entry, uint64 nanoseconds, double log_time)
 {
 	pg_atomic_fetch_add_u64(&entry->calls, 1);
 	pg_atomic_fetch_add_u64(&entry->nanoseconds, nanoseconds);
-	if (measured)
+	if (isnan(log_time))
+		pg_atomic_fetch_add_u64(&entry->unmeasured, 1);
+	else
 	{
-		double		log_time = aggregates_log(nanoseconds);
-
-		pg_atomic_fetch_add_u64(&entry->measured, 1);
 		pg_atomic_fetch_add_u64(&entry->log_sum, llrint(log_time * FIXED_POINT));
 		pg_atomic_fetch_add_u64(&entry->log_square_sum, llrint(log_time * log_time * FIXED_POINT));
 	}
@@ -197,7 +197,7 @@ add(Aggregate *entry, uint64 nanoseconds, bool measured)
 }
 
 void
-aggregates_add(const PlanKey *key, uint64 nanoseconds, bool measured)
+aggregates_add(const PlanKey *key, uint64 nanoseconds, double log_time)
 {
 	uint64		place = place_of(key->key);
 	LWLock	   *lock = lock_of(place);
@@ -207,7 +207,7 @@ aggregates_add(const PlanKey *key, uint64 nanoseconds, bool measured)
 	{
 		entry = find(place, key->key);
 		if (entry != NULL)
-			add(entry, nanoseconds, measured);
+			add(entry, nanoseconds, log_time);
 		LWLockRelease(lock);
 		if (entry != NULL)
 			return;
@@ -220,7 +220,7 @@ aggregates_add(const PlanKey *key, uint64 nanoseconds, bool measured)
 	entry = find(place, key->key);
 	if (entry == NULL)
 		entry = enter(place, key);
-	add(entry, nanoseconds, measured);
+	add(entry, nanoseconds, log_time);
 	LWLockRelease(lock);
 }
 
@@ -266,7 +266,7 @@ read_row(uint64 place, int way, Datum *values, bool *nulls)
 	values[3] = Int64GetDatum((int64) history.calls);
 	values[4] = Float8GetDatum(pg_atomic_read_u64(&entry->nanoseconds) / 1e6);
 	values[5] = Float8GetDatum(history.mean * M_LN2);
-	values[6] = Float8GetDatum(history.deviation * M_LN2);
+	values[6] = Float8GetDatum(sqrt(history.variance) * M_LN2);
 	nulls[5] = nulls[6] = history.measured == 0;
 	values[7] = TimestampTzGetDatum((TimestampTz) pg_atomic_read_u64(&entry->last_use));
 	return true;

@@ -7,10 +7,11 @@
  *
  * Locking rules:
  *  - The sets are divided among AGGREGATE_PARTITIONS locks. A hook takes a lock only conditionally:
- *    shared to look and to add (the numbers are atomics, so that statements of one plan do not wait
- *    for each other), exclusive for the moment in which a plan enters. Who does not get the lock
- *    gives up and counts.
+ *    shared to add (the numbers are atomics, so that statements of one plan do not wait for each
+ *    other), exclusive for the moment in which a plan enters. Who does not get the lock gives up and
+ *    counts.
  *  - An entry's key, query_id and database change under the exclusive lock alone.
+ *  - Who only looks takes no lock, and believes what it saw if the key is the same before and after.
  *  - Numbers that belong together may be read a moment apart: a mean can be off by the execution
  *    that ends just now.
  */
@@ -36,24 +37,24 @@ typedef struct PlanHistory
 	uint64		calls;
 	uint64		measured;		/* executions in mean and deviation */
 	double		mean;			/* of log2 of milliseconds */
-	double		deviation;
+	double		variance;
 } PlanHistory;
 
 extern Size aggregates_shmem_size(void);
 extern void aggregates_shmem_init(LWLockPadded *locks);
 
-/* The scale of mean and deviation: log2 of milliseconds. */
+/* The scale of mean and variance: log2 of milliseconds. */
 extern double aggregates_log(uint64 nanoseconds);
 
 extern PlanKey aggregates_key(uint64 query_id, uint64 fingerprint);
 
-/* False: nothing is known, or a lock was taken; *history is all zero then. */
-extern bool aggregates_look(const PlanKey *key, PlanHistory *history);
+/* *history is all zero if nothing is known. */
+extern void aggregates_look(const PlanKey *key, PlanHistory *history);
 
 /*
- * One more execution. `measured` says that its time is that of the whole plan without timers in it,
- * so that it may enter mean and deviation.
+ * One more execution. `log_time` is aggregates_log() of its time if that is the whole plan's without
+ * timers in it, so that it may enter mean and variance; else NaN.
  */
-extern void aggregates_add(const PlanKey *key, uint64 nanoseconds, bool measured);
+extern void aggregates_add(const PlanKey *key, uint64 nanoseconds, double log_time);
 
 #endif

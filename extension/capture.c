@@ -2,22 +2,17 @@
  * capture.c - decides at the start of a statement how much of it to record, and does so at its end.
  *
  * Each finished statement adds to its plan's aggregate (aggregates.h). That is the fast path: a walk
- * over the plan's node types, two conditional locks, three readings of the clock, no allocation.
+ * over the plan's node types, one conditional lock, two readings of the exact clock, no allocation.
  *
  * A statement is described, that is, made into a record right after ExecutorStart, if a record of it
- * is wanted, or if it is expected to run so long that describing it is not noticed: only a described
- * statement can be recorded when it is cancelled. Whether a description becomes a record is decided
+ * is wanted, if it is expected to run so long that describing it is not noticed, or if this backend has
+ * not yet described another one with this plan: only what was described can be recorded when it is
+ * cancelled (kinds.h). Whether a description becomes a record is decided
  * when the statement ends. A statement that was not described and turns out unusual is described at
  * its end. Whether nodes are instrumented is decided once, before ExecutorStart.
  *
  * A statement that fails never reaches ExecutorEnd. Its record is made while ExecutorRun or
  * ExecutorFinish pass the error on, if it was cancelled: then its time so far is a lower bound.
- *
- * Statements being executed are in `statements`, an array of fixed size; its descriptions live in
- * the statement's own per-query memory context. An entry ends with its statement; one whose
- * statement was dropped without ExecutorEnd stays until another QueryDesc gets the same address
- * (ExecutorStart looks for that), its place is needed, or the transaction ends. So its pointers may
- * dangle, and are never followed unless the QueryDesc itself is passed to a hook.
  *
  * Nothing here waits, and nothing but reading the system caches to describe a statement can raise:
  * memory is asked for without raising, locks are taken conditionally, and what cannot be had makes
@@ -25,112 +20,30 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/parallel.h"
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 
 #include "extension/aggregates.h"
 #include "extension/capture.h"
-#include "extension/client_time.h"
+#include "extension/capture_statements.h"
 #include "extension/compat.h"
 #include "extension/extract.h"
 #include "extension/fingerprint.h"
+#include "extension/kinds.h"
 #include "extension/ring.h"
 #include "extension/sampling.h"
 #include "extension/serve.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
 
-/* More statements than this, one inside the other or open at a time, are not all tracked. */
-#define MAX_STATEMENTS 32
-
-typedef struct Statement
-{
-	QueryDesc  *queryDesc;		/* NULL: not used */
-	PlanKey		key;
-	PlanHistory history;		/* as it was when the statement started */
-	bool		running;		/* inside ExecutorRun or Finish: the entry may not be reused */
-	bool		forgotten;		/* neither aggregate nor record */
-	bool		wanted;			/* a record is wanted whatever time it takes */
-	bool		lost;			/* it could not be described, which is counted */
-	bool		complete;		/* the last run reached the end of the result */
-	double		planning_ms;	/* NaN: it was not planned for this execution */
-	uint64		start_ns;		/* in ExecutorStart, if described */
-	uint64		spent_ns;		/* in ExecutorRun and Finish so far */
-	Extract    *extract;		/* NULL: not described */
-	ClientTime	client;			/* used if described */
-} Statement;
-
-static Statement statements[MAX_STATEMENTS];
-static int	used = 0;			/* all entries in use are below this */
-
 static ExecutorStart_hook_type previous_start = NULL;
 static ExecutorRun_hook_type previous_run = NULL;
 static ExecutorFinish_hook_type previous_finish = NULL;
 static ExecutorEnd_hook_type previous_end = NULL;
-
-/* ---- the statements being executed ---- */
-
-static Statement *
-find(const QueryDesc *queryDesc)
-{
-	for (int i = used - 1; i >= 0; i--)
-		if (statements[i].queryDesc == queryDesc)
-			return &statements[i];
-	return NULL;
-}
-
-static void
-release(Statement *statement)
-{
-	if (statement == NULL)
-		return;
-	statement->queryDesc = NULL;
-	while (used > 0 && statements[used - 1].queryDesc == NULL)
-		used--;
-}
-
-/* An entry for a new statement, if need be that of another; NULL if all of them are running. */
-static Statement *
-take(QueryDesc *queryDesc)
-{
-	static int	next_victim = 0;
-	Statement  *statement = NULL;
-
-	if (used < MAX_STATEMENTS)
-		statement = &statements[used++];
-	for (int i = 0; i < MAX_STATEMENTS && statement == NULL; i++)
-	{
-		Statement  *victim = &statements[next_victim];
-
-		next_victim = (next_victim + 1) % MAX_STATEMENTS;
-		if (!victim->running)
-			statement = victim;
-	}
-	if (statement != NULL)
-	{
-		memset(statement, 0, offsetof(Statement, client));
-		statement->queryDesc = queryDesc;
-	}
-	return statement;
-}
-
-static void
-at_transaction_end(XactEvent event, void *argument)
-{
-	/* A procedure may commit while the statement around it runs on. */
-	if (capture_nesting_level() == 0)
-		used = 0;
-}
-
-void
-capture_forget(void)
-{
-	for (int i = 0; i < used; i++)
-		statements[i].forgotten = true;
-}
 
 /* ---- the decision ---- */
 
@@ -176,6 +89,7 @@ describe(Statement *statement, const HashKey *key)
 		statement->lost = true;
 		return;
 	}
+	kinds_remember(&statement->key, statement->extract);
 	statement->extract->record.statement.planning_time = statement->planning_ms;
 	serve_annotate(&statement->extract->record, queryDesc);
 	memset(&statement->client, 0, sizeof(statement->client));
@@ -221,14 +135,14 @@ record_statement(Statement *statement, double share, bool in_error)
  * becomes a record even if nobody wanted one at its start.
  */
 static bool
-is_surprising(Statement *statement)
+is_surprising(Statement *statement, double log_time)
 {
 	HashKey		key;
 
 	if (statement->extract != NULL &&
 		sampling_is_badly_predicted(&statement->extract->record.statement))
 		return true;
-	if (!sampling_is_unusual(&statement->history, statement->spent_ns))
+	if (!sampling_is_unusual(&statement->history, log_time))
 		return false;
 	if (statement->extract == NULL && !statement->lost && client_time_is_negligible(statement->queryDesc) &&
 		shared_has_room(clock_nanoseconds(), 1) && shared_database_key(&key, true))
@@ -245,13 +159,15 @@ finish(Statement *statement)
 {
 	bool		measured = statement->complete &&
 		(statement->queryDesc->instrument_options & INSTRUMENT_TIMER) == 0;
+	double		log_time = measured ? aggregates_log(statement->spent_ns) : NAN;
 	bool		surprising;
 
 	if (statement->forgotten)
 		return;
-	aggregates_add(&statement->key, statement->spent_ns, measured);
+	aggregates_add(&statement->key, statement->spent_ns, log_time);
+	kinds_earn(statement->spent_ns);
 	set_total_time(statement);
-	surprising = measured && is_surprising(statement);
+	surprising = measured && is_surprising(statement, log_time);
 	if (surprising)
 		shared_count(COUNTER_UNUSUAL);
 	if (statement->lost)
@@ -270,8 +186,13 @@ fail(Statement *statement)
 	if (statement->forgotten)
 		return;
 	if (geterrcode() != ERRCODE_QUERY_CANCELED)
+	{
 		shared_count(COUNTER_FAILED_STATEMENTS);
-	else if (statement->extract == NULL)
+		return;
+	}
+	if (statement->extract == NULL && !statement->lost)
+		statement->extract = kinds_recall(&statement->key, statement->queryDesc);
+	if (statement->extract == NULL)
 		shared_count(COUNTER_CANCELLED_UNKNOWN);
 	else
 	{
@@ -301,18 +222,24 @@ start_statement(QueryDesc *queryDesc, int eflags, const HashKey *key)
 	PlanKey		plan_key = aggregates_key(plan->queryId, fingerprint.hash);
 	PlanHistory history;
 	double		planning_ms = capture_take_planning_time(plan);
-	uint64		started = clock_nanoseconds();
+	uint64		started = 0;
 	bool		wanted;
+	bool		missing;
 	bool		described;
 	Statement  *statement;
 
 	aggregates_look(&plan_key, &history);
-	wanted = shared_has_room(started, sampling_share(&history));
+	wanted = shared_has_room(coarse_nanoseconds(), sampling_share(&history));
 	described = wanted || sampling_is_expensive(&history, plan, &fingerprint);
+	missing = !described && kinds_are_missing(&plan_key);
+	described |= missing;
+	/* the exact clock is read only where somebody wants to know */
+	if (described)
+		started = clock_nanoseconds();
 	if (wanted)
 		queryDesc->instrument_options |= sampling_instrumentation(&history, plan, &fingerprint);
 	chain_start(queryDesc, eflags);
-	statement = take(queryDesc);
+	statement = take_statement(queryDesc);
 	if (statement == NULL)
 	{
 		shared_count(COUNTER_DROPPED_BUSY);
@@ -326,6 +253,8 @@ start_statement(QueryDesc *queryDesc, int eflags, const HashKey *key)
 	{
 		statement->start_ns = clock_nanoseconds() - started;
 		describe(statement, key);
+		if (missing)
+			kinds_spend(clock_nanoseconds() - started - statement->start_ns);
 	}
 }
 
@@ -334,8 +263,7 @@ capture_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
 	HashKey		key;
 
-	if (used > 0)
-		release(find(queryDesc));
+	release_statement(find_statement(queryDesc));
 	if (is_eligible(eflags) && is_collected(&key))
 		start_statement(queryDesc, eflags, &key);
 	else
@@ -345,7 +273,7 @@ capture_ExecutorStart(QueryDesc *queryDesc, int eflags)
 static Statement *
 begin_run(QueryDesc *queryDesc, uint64 *started)
 {
-	Statement  *statement = used > 0 ? find(queryDesc) : NULL;
+	Statement  *statement = find_statement(queryDesc);
 
 	if (statement != NULL)
 	{
@@ -374,7 +302,7 @@ fail_run(Statement *statement, QueryDesc *queryDesc, uint64 started, int level)
 	end_run(statement, started);
 	client_time_end(&statement->client, queryDesc);
 	fail(statement);
-	release(statement);
+	release_statement(statement);
 }
 
 static void
@@ -393,7 +321,7 @@ capture_ExecutorRun(EXECUTOR_RUN_PARAMS)
 	uint64		started = 0;
 	int			level;
 
-	if (!predictor_enabled && used == 0)
+	if (!predictor_enabled && !have_statements())
 	{
 		chain_run(EXECUTOR_RUN_ARGS);
 		return;
@@ -439,7 +367,7 @@ capture_ExecutorFinish(QueryDesc *queryDesc)
 	int			level;
 
 	/* Only what changes tables has something left to do here: the rest of its rows, and triggers. */
-	if ((!predictor_enabled && used == 0) ||
+	if ((!predictor_enabled && !have_statements()) ||
 		(queryDesc->operation == CMD_SELECT && !queryDesc->plannedstmt->hasModifyingCTE))
 	{
 		chain_finish(queryDesc);
@@ -464,12 +392,12 @@ capture_ExecutorFinish(QueryDesc *queryDesc)
 static void
 capture_ExecutorEnd(QueryDesc *queryDesc)
 {
-	Statement  *statement = used > 0 ? find(queryDesc) : NULL;
+	Statement  *statement = find_statement(queryDesc);
 
 	if (statement != NULL)
 	{
 		finish(statement);
-		release(statement);
+		release_statement(statement);
 	}
 	if (previous_end)
 		previous_end(queryDesc);
@@ -488,7 +416,7 @@ capture_init(void)
 	ExecutorFinish_hook = capture_ExecutorFinish;
 	previous_end = ExecutorEnd_hook;
 	ExecutorEnd_hook = capture_ExecutorEnd;
-	RegisterXactCallback(at_transaction_end, NULL);
+	capture_statements_init();
 	capture_nesting_init();
 	sampling_init();
 }

@@ -53,9 +53,28 @@ typedef struct Visit
 	QueryDesc  *queryDesc;
 	const HashKey *key;
 	int			count;
+	const PredictorNode *known; /* not NULL: the nodes are taken from here */
+	int			known_count;
+	bool		differs;		/* from them */
 } Visit;
 
 static void visit(PlanState *state, int relationship, int parent, Visit *v);
+
+static void
+recall(Visit *v, int position, int relationship, int parent)
+{
+	PredictorNode *node = &v->extract->record.nodes[position];
+
+	if (position >= v->known_count)
+	{
+		v->differs = true;
+		return;
+	}
+	*node = v->known[position];
+	if (node->relationship != relationship || node->parent != parent ||
+		!describe_again(node, v->extract->states[position]->plan))
+		v->differs = true;
+}
 
 static void
 describe(Visit *v, int position, PlanState *state, int relationship, int parent)
@@ -63,6 +82,11 @@ describe(Visit *v, int position, PlanState *state, int relationship, int parent)
 	PredictorNode *node = &v->extract->record.nodes[position];
 
 	v->extract->states[position] = state;
+	if (v->known != NULL)
+	{
+		recall(v, position, relationship, parent);
+		return;
+	}
 	predictor_clear_node(node);
 	node->relationship = relationship;
 	node->parent = parent;
@@ -243,7 +267,7 @@ visible_root(QueryDesc *queryDesc)
 Extract *
 extract_plan(QueryDesc *queryDesc, const HashKey *key, MemoryContext context, bool *too_large)
 {
-	Visit		v = {NULL, queryDesc, key, 0};
+	Visit		v = {NULL, queryDesc, key};
 	Extract    *extract;
 
 	/* Counting sees a shared SubPlan as often as it is used: an upper bound, and enough. */
@@ -260,5 +284,35 @@ extract_plan(QueryDesc *queryDesc, const HashKey *key, MemoryContext context, bo
 	visit(visible_root(queryDesc), PREDICTOR_REL_ROOT, -1, &v);
 	extract->record.node_count = v.count;
 	predictor_sign(&extract->record);
+	return extract;
+}
+
+Extract *
+extract_recalled(QueryDesc *queryDesc, const PredictorNode *known, int known_count, MemoryContext context)
+{
+	HashKey		no_key = {0, 0, 0};
+	Visit		v = {NULL, queryDesc, &no_key};
+	Extract    *extract;
+
+	visit(visible_root(queryDesc), PREDICTOR_REL_ROOT, -1, &v);
+	if (v.count < known_count)
+		return NULL;
+	extract = allocate(v.count, context);
+	if (extract == NULL)
+		return NULL;
+	v.extract = extract;
+	v.count = 0;
+	v.known = known;
+	v.known_count = known_count;
+	describe_statement(queryDesc, &no_key, &extract->record.statement);
+	visit(visible_root(queryDesc), PREDICTOR_REL_ROOT, -1, &v);
+	if (v.differs || v.count != known_count)
+	{
+		pfree(extract);
+		return NULL;
+	}
+	extract->record.node_count = v.count;
+	predictor_sign(&extract->record);
+	extract->record.statement.constants = 0;
 	return extract;
 }

@@ -39,6 +39,14 @@ extern Extract *extract_plan(QueryDesc *queryDesc, const HashKey *key,
 							 MemoryContext context, bool *too_large);
 
 /*
+ * The same of another execution of a plan whose nodes are known: estimates come from the plan, all
+ * else from `known`, and there are no constants. Reads no catalog and raises nothing. NULL when memory
+ * is short or the plan is another one.
+ */
+extern Extract *extract_recalled(QueryDesc *queryDesc, const PredictorNode *known, int known_count,
+								 MemoryContext context);
+
+/*
  * Adds what was measured: reads the nodes' instrumentation, allocates nothing, reads no catalog,
  * cannot raise. `in_error` tells that the executor was left in the middle of a node.
  */

@@ -377,6 +377,28 @@ describe_memory(PlanState *state, const PredictorNode *nodes, PredictorNode *nod
 		node->planned_batches = Max(1, ((AggState *) state)->hash_planned_partitions);
 }
 
+static void
+describe_estimates(PredictorNode *node, Plan *plan)
+{
+	node->startup_cost = plan->startup_cost;
+	node->total_cost = plan->total_cost;
+	node->plan_rows = plan->plan_rows;
+	node->plan_width = plan->plan_width;
+}
+
+bool
+describe_again(PredictorNode *node, Plan *plan)
+{
+	double		factor = node->plan_rows > 0 ? plan->plan_rows / node->plan_rows : 1;
+
+	if (node->op != operator_number(plan))
+		return false;
+	node->selectivity = Min(1.0, node->selectivity * factor);
+	describe_estimates(node, plan);
+	node->constants = node->coarse = 0;
+	return true;
+}
+
 void
 describe_node(Extract *extract, int position, QueryDesc *queryDesc)
 {
@@ -387,10 +409,7 @@ describe_node(Extract *extract, int position, QueryDesc *queryDesc)
 	Index		target = extract_target(plan);
 
 	node->op = operator_number(plan);
-	node->startup_cost = plan->startup_cost;
-	node->total_cost = plan->total_cost;
-	node->plan_rows = plan->plan_rows;
-	node->plan_width = plan->plan_width;
+	describe_estimates(node, plan);
 	if (plan->parallel_aware)
 		node->flags |= PREDICTOR_NODE_PARALLEL_AWARE;
 	if (plan->async_capable)

@@ -15,6 +15,12 @@
  */
 extern void describe_node(Extract *extract, int node, QueryDesc *queryDesc);
 
+/*
+ * Of a node of which all else is known from another execution of its plan: what the planner thinks of
+ * it now. False if it is not that node. Reads no catalog and raises nothing.
+ */
+extern bool describe_again(PredictorNode *node, Plan *plan);
+
 extern int	command_number(CmdType command);
 
 #endif

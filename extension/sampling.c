@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "executor/instrument.h"
+#include "port/pg_bitutils.h"
 
 #include "extension/compat.h"
 #include "extension/sampling.h"
@@ -19,6 +20,7 @@
 
 /* Describing a node takes a few microseconds: one percent of this. */
 #define EXPENSIVE_NODE_MS 0.2
+#define EXPENSIVE_NODE_LOG (-2.4)	/* aggregates_log() of a little less: what is below costs no exp2() */
 /* What the planner's cost unit takes, roughly, where nothing better is known. */
 #define MS_PER_COST 0.01
 
@@ -41,12 +43,12 @@ sampling_is_rare(const PlanHistory *history)
 double
 sampling_share(const PlanHistory *history)
 {
-	double		doublings;
+	int			doublings;
 
 	if (sampling_is_rare(history))
 		return 1;
-	doublings = log2(history->calls / (double) RARE_CALLS);
-	return 1 - (1 - COMMON_SHARE) * Min(doublings / COMMON_DOUBLINGS, 1);
+	doublings = pg_leftmost_one_pos64(history->calls / RARE_CALLS);
+	return 1 - (1 - COMMON_SHARE) * Min((double) doublings / COMMON_DOUBLINGS, 1);
 }
 
 /* What the plan is expected to take, in ms. */
@@ -60,6 +62,8 @@ bool
 sampling_is_expensive(const PlanHistory *history, const PlannedStmt *plan,
 					  const Fingerprint *fingerprint)
 {
+	if (history->measured > 0 && history->mean < EXPENSIVE_NODE_LOG)
+		return false;
 	return expected_time(history, plan) >= EXPENSIVE_NODE_MS * fingerprint->nodes;
 }
 
@@ -91,14 +95,12 @@ sampling_init(void)
 }
 
 bool
-sampling_is_unusual(const PlanHistory *history, uint64 nanoseconds)
+sampling_is_unusual(const PlanHistory *history, double log_time)
 {
-	double		distance;
+	double		distance = fabs(log_time - history->mean);
 
-	if (history->measured < UNUSUAL_FROM_CALLS)
-		return false;
-	distance = fabs(aggregates_log(nanoseconds) - history->mean);
-	return distance > Max(UNUSUAL_LEAST, UNUSUAL_DEVIATIONS * history->deviation);
+	return history->measured >= UNUSUAL_FROM_CALLS && distance > UNUSUAL_LEAST &&
+		distance * distance > UNUSUAL_DEVIATIONS * UNUSUAL_DEVIATIONS * history->variance;
 }
 
 bool

@@ -42,8 +42,8 @@ extern int	sampling_instrumentation(const PlanHistory *history, const PlannedStm
 /* Learns what reading the clock costs here; once, when the library is loaded. */
 extern void sampling_init(void);
 
-/* Is this time far from what the plan took before, up or down? */
-extern bool sampling_is_unusual(const PlanHistory *history, uint64 nanoseconds);
+/* Is this time, as aggregates_log() gives it, far from what the plan took before, up or down? */
+extern bool sampling_is_unusual(const PlanHistory *history, double log_time);
 
 /* Is the time of a finished statement far outside of the interval that was predicted, if one was? */
 extern bool sampling_is_badly_predicted(const PredictorStatement *statement);

@@ -24,7 +24,7 @@ double		predictor_min_duration = 0;
 int			predictor_max_captures_per_second = 100;
 int			predictor_max_plans = 8192;
 int			predictor_fail_allocations = 0;
-int			predictor_ring_size = 4096;
+int			predictor_ring_size = 16384;
 int			predictor_queue_size = 16384;
 int			predictor_max_workers = 2;
 int			predictor_flush_interval = 2000;
@@ -193,7 +193,7 @@ define_memory_settings(void)
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("predictor.ring_size",
 							"Shared memory for records on their way to the launcher.",
-							NULL, &predictor_ring_size, 4096, 256, 1048576,
+							NULL, &predictor_ring_size, 16384, 256, 1048576,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 }
 

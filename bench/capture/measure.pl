@@ -1,26 +1,29 @@
-# Measures a cluster: measure.pl scripts/cluster DIRECTORY. See run.
+# Measures four clusters, one for each arm: measure.pl scripts/cluster ARM=DIRECTORY... See run.
 #
-# Each round restarts the server once for each arm, in a random order, and measures all workloads in fresh backends: where
-# the server's and the backend's memory happens to lie makes more of a difference than any library, and is drawn anew so. What
-# is compared is the median over rounds of the difference to the server without libraries; its 95 % interval comes from
-# resampling the rounds. CPU time is the backend's own (/proc/PID/schedstat), so that other work on the machine counts as
-# little as it can.
+# All arms run at the same time, each in a server of its own with the same tables, and take turns: a pair is one fresh
+# backend of an arm and one of the server without libraries, at work within the same second. So what else the machine does, and
+# how fast it is just now, meets all arms alike. In each round the servers are restarted: where the memory of a server or a
+# backend happens to lie makes more of a difference than any library, and is drawn anew so. What is compared is the median
+# difference over all pairs; its 95 % interval comes from resampling the rounds, and the pairs in each. CPU time is the backend's
+# own (/proc/PID/schedstat).
 #
-# Statements run inside the server, in a DO block: nobody's network is measured. Where an execution takes long, few of them
-# meet the sampled share whose nodes are timed. So there the share is not left to chance: each is measured once with none and
-# once with all of them sampled, and the two are weighted as the default is.
+# Statements run inside the server, in a DO block: nobody's network is measured. Each backend first warms up, which also uses
+# up the captures that were saved while its server was idle: what is measured is a server that is busy all the time. Where an
+# execution takes long, few of them meet the sampled share whose nodes are timed. So there the share is not left to chance:
+# pairs are measured with none sampled, and what sampling all of them adds, measured once in a round, counts as the default does.
 use strict;
 use warnings;
 
 use IPC::Open2;
-use List::Util qw(max min shuffle sum);
+use List::Util qw(max shuffle);
 
-my ($cluster, $directory) = @ARGV;
-my $rounds = $ENV{ROUNDS} || 15;
+my ($cluster, @servers) = @ARGV;
+my %directory = map { split /=/, $_, 2 } @servers;
+my @arms = grep { $directory{$_} } qw(without predictor auto_explain pg_stat_statements);
+my $rounds = $ENV{ROUNDS} || 24;
 my $sample_rate = 0.01;
 # Not 1, which would have Predictor time all of them whatever it costs.
 my $nearly_all = 0.9999;
-my @arms = qw(without predictor auto_explain pg_stat_statements);
 
 srand(1);
 
@@ -30,7 +33,7 @@ sub connect_to
 {
 	my ($arm) = @_;
 	my ($out, $in);
-	my $child = open2($out, $in, "$ENV{bindir}/psql", '-XqAt', '-v', 'ON_ERROR_STOP=1', '-h', $directory, '-p', 5432,
+	my $child = open2($out, $in, "$ENV{bindir}/psql", '-XqAt', '-v', 'ON_ERROR_STOP=1', '-h', $directory{$arm}, '-p', 5432,
 		'-U', 'postgres', 'postgres');
 	my $session = { arm => $arm, in => $in, out => $out, child => $child };
 	$session->{pid} = ask($session, 'SELECT pg_backend_pid()');
@@ -54,19 +57,17 @@ sub ask
 	die "bench-capture: $session->{arm} does not answer: $sql\n";
 }
 
-# Restarts the server with the arm's library.
-sub switch_to
+# All servers anew, with their tables in memory.
+sub restart
 {
-	my ($arm) = @_;
-	my $session = connect_to($arm);
-	# an empty list cannot be set so; DO loads plpgsql anyway
-	ask($session, 'ALTER SYSTEM SET shared_preload_libraries = ' . ($arm eq 'without' ? 'plpgsql' : $arm));
-	leave($session);
-	system($cluster, 'restart', $directory) == 0 or die "bench-capture: the server does not restart\n";
-	return if $arm ne 'predictor';
-	$session = connect_to($arm);
-	ask($session, $_) for 'SET client_min_messages = warning', 'CREATE EXTENSION IF NOT EXISTS predictor', 'SELECT predictor.flush()';
-	leave($session);
+	for my $arm (@arms)
+	{
+		system($cluster, 'restart', $directory{$arm}) == 0 or die "bench-capture: a server does not restart\n";
+		my $session = connect_to($arm);
+		ask($session, "SELECT sum(pg_prewarm(oid)) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')");
+		ask($session, 'SELECT predictor.flush()') if $arm eq 'predictor';
+		leave($session);
+	}
 }
 
 sub leave
@@ -96,16 +97,20 @@ sub cpu
 
 # ---- workloads ----
 
+# `pairs` in a round, each of `executions` after `warm_up`. 200 000 look-ups at the least, whatever the number of rounds.
 my %workload = (
-	'primary key lookup' => { body => 'PERFORM price FROM item WHERE id = 1 + i * 7919 % 1000000', executions => max(15_000, int(200_000 / $rounds) + 1) },
-	'count(*) of 1M rows' => { body => 'PERFORM count(*) FROM item', executions => 5 },
+	'primary key lookup' => {
+		body => 'PERFORM price FROM item WHERE id = 1 + i * 7919 % 1000000',
+		warm_up => 2000, executions => 6000, pairs => max(6, 1 + int(34 / $rounds)) },
+	'count(*) of 1M rows' => { body => 'PERFORM count(*) FROM item', warm_up => 1, executions => 3, pairs => 4 },
 	'index nested loop' => {
 		setup => 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = on',
-		body => 'PERFORM sum(i.price) FROM few f JOIN item i ON i.id = f.item', executions => 6 },
-	'hash aggregate' => { body => 'PERFORM kind, sum(price) FROM item GROUP BY kind', executions => 3 },
+		body => 'PERFORM sum(i.price) FROM few f JOIN item i ON i.id = f.item', warm_up => 1, executions => 2, pairs => 4 },
+	'hash aggregate' => {
+		body => 'PERFORM kind, sum(price) FROM item GROUP BY kind', warm_up => 1, executions => 1, pairs => 4 },
 	'hash join 300k x 300k' => {
 		setup => 'SET enable_mergejoin = off; SET enable_nestloop = off',
-		body => 'PERFORM count(*) FROM one JOIN two ON one.item = two.id', executions => 3 });
+		body => 'PERFORM count(*) FROM one JOIN two ON one.item = two.id', warm_up => 1, executions => 1, pairs => 3 });
 my @order = ('primary key lookup', 'count(*) of 1M rows', 'index nested loop', 'hash aggregate', 'hash join 300k x 300k');
 
 my %rate_setting = (predictor => 'predictor.operator_sample_rate', auto_explain => 'auto_explain.sample_rate');
@@ -116,43 +121,39 @@ sub loop_of
 	return "DO \$\$ BEGIN FOR i IN 1..$executions LOOP $work->{body}; END LOOP; END \$\$";
 }
 
-# Microseconds of CPU for each execution, in a fresh backend; $rate undef leaves the default. Of several equal parts the
-# least counts: what the machine's other work does to our caches only ever adds. Not so where all are sampled: there
-# executions differ, and the mean counts.
+# Microseconds of CPU for each execution, in a fresh backend; $rate undef leaves the default.
 sub measure
 {
 	my ($arm, $work, $rate) = @_;
-	my $parts = min(5, $work->{executions});
-	my $each = int($work->{executions} / $parts);
-	my @used;
 	my $session = connect_to($arm);
 	ask($session, $work->{setup}) if $work->{setup};
 	ask($session, "SET $rate_setting{$arm} = $rate") if defined $rate && $rate_setting{$arm};
-	ask($session, loop_of($work, max(1, int($each / 2))));    # warms up
-	for (1 .. $parts)
-	{
-		my $before = cpu($session);
-		ask($session, loop_of($work, $each));
-		push @used, (cpu($session) - $before) / 1e3 / $each;
-	}
+	ask($session, loop_of($work, $work->{warm_up}));
+	my $before = cpu($session);
+	ask($session, loop_of($work, $work->{executions}));
+	my $used = cpu($session) - $before;
 	leave($session);
-	return defined $rate && $rate == $nearly_all ? sum(@used) / @used : min(@used);
+	return $used / 1e3 / $work->{executions};
 }
 
-# One arm's turn in a round: adds to each workload's list of the arm.
-sub take_turn
+# One round of a workload: what each arm used, in the order of the pairs.
+sub measure_round
 {
-	my ($arm, $times) = @_;
+	my ($work) = @_;
+	my $is_short = $work->{executions} >= 1000;
+	my %used;
 
-	switch_to($arm);
-	for my $name (@order)
+	for (1 .. $work->{pairs})
 	{
-		my $work = $workload{$name};
-		push @{ $times->{$name}{$arm} },
-		  $work->{executions} >= 1000 || !$rate_setting{$arm}
-		  ? measure($arm, $work, undef)
-		  : (1 - $sample_rate) * measure($arm, $work, 0) + $sample_rate * measure($arm, $work, $nearly_all);
+		push @{ $used{$_} }, measure($_, $work, $is_short ? undef : 0) for shuffle @arms;
 	}
+	return \%used if $is_short;
+	for my $arm (grep { $rate_setting{$_} } @arms)
+	{
+		my $added = $sample_rate * (measure($arm, $work, $nearly_all) - median(@{ $used{$arm} }));
+		$_ += $added for @{ $used{$arm} };
+	}
+	return \%used;
 }
 
 # ---- statistics ----
@@ -164,14 +165,20 @@ sub median
 	return $n % 2 ? $sorted[ $n / 2 ] : ($sorted[ $n / 2 - 1 ] + $sorted[ $n / 2 ]) / 2;
 }
 
-# Median of one - other over the rounds, with its 95 % bootstrap interval.
+# Any of a list, as often as it is long.
+sub resample
+{
+	return map { $_[ rand @_ ] } @_;
+}
+
+# Median of one arm - another over all pairs, with its 95 % bootstrap interval.
 sub difference
 {
-	my ($one, $other) = @_;
-	my @differences = map { $one->[$_] - $other->[$_] } 0 .. $#$one;
+	my ($rounds_of, $one, $other) = @_;
+	my @rounds = map { my $used = $_; [ map { $used->{$one}[$_] - $used->{$other}[$_] } 0 .. $#{ $used->{$one} } ] } @$rounds_of;
 	my @medians = sort { $a <=> $b }
-	  map { median(map { $differences[ rand @differences ] } @differences) } 1 .. 2000;
-	return (median(@differences), $medians[49], $medians[1949]);
+	  map { median(map { resample(@$_) } resample(@rounds)) } 1 .. 2000;
+	return (median(map { @$_ } @rounds), $medians[49], $medians[1949]);
 }
 
 # ---- verdict ----
@@ -187,21 +194,21 @@ sub judge
 
 sub report
 {
-	my ($name, $times) = @_;
-	my $base = median(@{ $times->{without} });
+	my ($name, $rounds_of) = @_;
+	my $base = median(map { @{ $_->{without} } } @$rounds_of);
 	my $budget = max(0.02 * $base, $name eq 'primary key lookup' ? 0.5 : 0);
 	my @cells;
 
 	for my $arm (grep { $_ ne 'without' } @arms)
 	{
-		my ($middle, $low, $high) = difference($times->{$arm}, $times->{without});
+		my ($middle, $low, $high) = difference($rounds_of, $arm, 'without');
 		my $text = sprintf '%+.2f %% (%+.2f to %+.2f)', map { 100 * $_ / $base } $middle, $low, $high;
 		$text .= sprintf ', %+.2f us', $middle if $name eq 'primary key lookup';
 		push @cells, $text;
 		judge($name, $low, $high, $budget, $text) if $arm eq 'predictor';
 	}
 	# equal is fine, and never proven: only what is surely above counts
-	my ($middle, $low) = difference($times->{predictor}, $times->{auto_explain});
+	my ($middle, $low) = difference($rounds_of, 'predictor', 'auto_explain');
 	push @short, sprintf('%s: %.2f us above auto_explain', $name, $middle) if $low > 0;
 	printf "| %s | %s | %s |\n", $name, $base < 1000 ? sprintf('%.2f us', $base) : sprintf('%.2f ms', $base / 1000),
 	  join(' | ', @cells);
@@ -259,29 +266,25 @@ sub measure_flush
 
 sub record_everything
 {
-	my ($on) = @_;
 	my $session = connect_to('predictor');
-	ask($session, $on ? 'ALTER SYSTEM SET predictor.max_captures_per_second = 1000000' :
-		'ALTER SYSTEM RESET predictor.max_captures_per_second');
-	ask($session, 'SELECT pg_reload_conf()');
-	ask($session, 'SELECT pg_sleep(0.5)');
+	ask($session, $_) for 'ALTER SYSTEM SET predictor.max_captures_per_second = 1000000', 'SELECT pg_reload_conf()',
+		'SELECT pg_sleep(0.5)';
 	leave($session);
 }
 
 $| = 1;
-my %times;
+my %rounds_of;
 for my $round (1 .. $rounds)
 {
-	take_turn($_, \%times) for shuffle @arms;
+	restart();
+	push @{ $rounds_of{$_} }, measure_round($workload{$_}) for @order;
 }
 print "| workload | without | Predictor | auto_explain, timing, 1 % | pg_stat_statements |\n|---|---|---|---|---|\n";
-report($_, $times{$_}) for @order;
-printf "(CPU time of the backend per execution; difference to the server without, median of %d rounds, 95 %% interval)\n", $rounds;
-switch_to('predictor');
-record_everything(1);
+report($_, $rounds_of{$_}) for @order;
+printf "(CPU time of the backend per execution; difference to the server without, median of the pairs of %d rounds, 95 %% interval)\n", $rounds;
+record_everything();
 measure_memory();
 measure_flush();
-record_everything(0);
 
 if (@short) { print 'bench-capture: short: ', join('; ', @short), "\n"; exit 1 }
 if (@noisy) { print 'bench-capture: noisy: ', join('; ', @noisy), "\n"; exit 2 }

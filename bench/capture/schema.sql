@@ -1,3 +1,4 @@
+CREATE EXTENSION pg_prewarm;
 CREATE TABLE item (id int PRIMARY KEY, kind int NOT NULL, price float8 NOT NULL);
 INSERT INTO item SELECT g, g % 1000, g % 997 FROM generate_series(1, 1000000) g;
 CREATE TABLE one (id int NOT NULL, item int NOT NULL);

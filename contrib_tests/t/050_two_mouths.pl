@@ -72,7 +72,7 @@ cmp_ok(scalar(@statements), '>=', 200, 'there are at least 200 statements');
 # Runs all in one session, whose captures so are stored in their order; returns EXPLAIN's texts.
 sub explain_all
 {
-	my $script = "SET predictor.capture = off;\n" . slurp_file("$here/prepared.sql");
+	my $script = "SET predictor.capture = off;\nLOAD '$ENV{PREDICTOR_CUSTOM_SCAN}';\n" . slurp_file("$here/prepared.sql");
 	foreach my $statement (@statements)
 	{
 		$script .= "\\echo <<<>>>\nBEGIN;\n";
@@ -241,7 +241,7 @@ for (my $i = 0; $i < @statements; $i++)
 # --- the vocabulary ---
 
 # Not produced here: nodes that PostgreSQL never leaves in a plan of a statement by itself.
-my %elsewhere = (0 => 'unknown', 27 => 'transition tables, below', 30 => 'custom scans need a provider');
+my %elsewhere = (0 => 'unknown', 27 => 'transition tables: 051_records.pl');
 my $all = $node->safe_psql('postgres',
 	'SELECT n, predictor.operator_name(n::int2) FROM generate_series(0, 42) n');
 foreach my $line (split /\n/, $all)

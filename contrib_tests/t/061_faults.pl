@@ -27,8 +27,18 @@ CREATE FUNCTION slow(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS
   'BEGIN PERFORM pg_sleep(0.05); RETURN i; END';
 CREATE FUNCTION fails(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS
   'BEGIN IF i > 50 THEN RAISE EXCEPTION $$at %$$, i; END IF; RETURN i; END';
+CREATE TABLE watched (id int, a int);
+INSERT INTO watched SELECT g, g FROM generate_series(1, 100) g;
+CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN EXECUTE $$SELECT count(*) FROM changed WHERE $$ || current_setting($$my.condition$$) || $$ > 0$$; RETURN NULL; END';
+CREATE TRIGGER look AFTER UPDATE ON watched REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION look();
+CREATE EXTENSION file_fdw;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 ANALYZE;
 EOS
+my $lines = $node->basedir . '/lines.txt';
+append_to_file($lines, join '', map { "$_\n" } 1 .. 200);
+$node->safe_psql('postgres', "CREATE FOREIGN TABLE lines (id int) SERVER files OPTIONS (filename '$lines')");
 
 # --- an error and a timeout in every kind of node, at every level of instrumentation ---
 
@@ -61,7 +71,24 @@ my @plans = (
 	[ 'ModifyTable', 'UPDATE t SET b = %s::text', 'id' ],
 	[ 'Insert', 'INSERT INTO victim SELECT %s FROM t', 'id' ],
 	[ 'LockRows', 'SELECT %s FROM t FOR UPDATE', 'id' ],
-	[ 'Limit', 'SELECT %s FROM t LIMIT 1000', 'id' ]);
+	[ 'Limit', 'SELECT %s FROM t LIMIT 1000', 'id' ],
+	[ 'Result', 'SELECT ' . join(' + ', ('%s') x 20), '99' ],
+	[ 'ProjectSet', 'SELECT generate_series(1, %s) FROM t', 'id' ],
+	[ 'Bitmap Or', 'SET enable_indexscan = off; SET enable_seqscan = off; SELECT count(*) FROM t WHERE (a = 3 OR id < 100) AND %s > 0', 'id' ],
+	[ 'Group', 'SET enable_hashagg = off; SELECT a FROM t GROUP BY a, id HAVING %s > 0', 'id' ],
+	[ 'Unique', 'SET enable_hashagg = off; SELECT DISTINCT %s FROM t', 'id' ],
+	[ 'Merge Append', 'SELECT %s FROM ((SELECT id FROM t ORDER BY id) UNION ALL (SELECT id FROM t u ORDER BY id) ORDER BY id) s', 'id' ],
+	[ 'Materialize', 'SET enable_hashjoin = off; SET enable_mergejoin = off; SELECT count(*) FROM (SELECT 1 FROM t LIMIT 2) x, (SELECT v FROM part WHERE %s > 0) y', 'v' ],
+	[ 'Sample Scan', 'SELECT count(*) FROM t TABLESAMPLE SYSTEM (100) WHERE %s > 0', 'id' ],
+	[ 'Tid Range Scan', "SELECT count(*) FROM t WHERE ctid < '(50,0)' AND %s > 0", 'id' ],
+	[ 'Table Function Scan', "SELECT x FROM XMLTABLE('/r/i' PASSING (SELECT xmlelement(name r, xmlagg(xmlelement(name i, g))) FROM generate_series(1, 200) g) "
+		. "COLUMNS x int PATH '.') WHERE %s > 0", 'x' ],
+	[ 'Subquery Scan', 'SELECT count(*) FROM (SELECT id, a FROM t ORDER BY id LIMIT 5000) s WHERE %s > 0', 'id' ],
+	[ 'Gather Merge', 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2; '
+		. 'SELECT %s FROM (SELECT id FROM t ORDER BY b OFFSET 0) s', 'id' ],
+	[ 'Foreign Scan', 'SELECT count(*) FROM lines WHERE %s > 0', 'id' ],
+	[ 'Custom Scan', "LOAD '$ENV{PREDICTOR_CUSTOM_SCAN}'; SET custom_scan.mode = child; SELECT count(*) FROM t WHERE %s > 0", 'id' ],
+	[ 'Named Tuplestore Scan', "SET my.condition = '%s'; UPDATE watched SET a = a", 'id' ]);
 
 my $before = counters($node);
 my $runs = 0;
@@ -71,11 +98,11 @@ foreach my $plan (@plans)
 	foreach my $rate (0, 1)
 	{
 		my $reset = "SET predictor.operator_sample_rate = $rate";
-		(my $failing = $template) =~ s/%s/fails($column)/;
-		(my $slow = $template) =~ s/%s/slow($column)/;
+		(my $failing = $template) =~ s/%s/fails($column)/g;
+		(my $slow = $template) =~ s/%s/slow($column)/g;
 		($code, $out, $err) = $node->psql('postgres', "$reset; $failing");
 		like($err, qr/^psql:<stdin>:1: ERROR:  at 5?\d+$|ERROR:  at \d+/m, "$kind, rate $rate: an error is the statement's own") or diag("$out$err");
-		($code, $out, $err) = $node->psql('postgres', "$reset; SET statement_timeout = '300ms'; $slow");
+		($code, $out, $err) = $node->psql('postgres', "$reset; SET statement_timeout = '200ms'; $slow");
 		like($err, qr/canceling statement due to statement timeout/, "$kind, rate $rate: so is a timeout");
 		$runs++;
 	}
@@ -86,7 +113,7 @@ is($after->{failed_statements} - $before->{failed_statements}, $runs, 'failed st
 is($after->{cancelled_statements} - $before->{cancelled_statements}, $runs, 'cancelled statements are counted');
 is($after->{captured} - $before->{captured} - ($after->{not_sampled} - $before->{not_sampled}), $after->{captured} - $before->{captured},
 	'and all of them were wanted');
-is($node->safe_psql('postgres', 'SELECT count(*), count(*) FILTER (WHERE total_time >= 250) FROM predictor.execution WHERE flags & 1 <> 0'),
+is($node->safe_psql('postgres', 'SELECT count(*), count(*) FILTER (WHERE total_time >= 150) FROM predictor.execution WHERE flags & 1 <> 0'),
 	"$runs|$runs", 'each is a censored record with the time it had');
 is($node->safe_psql('postgres', 'SELECT count(DISTINCT instrumentation) FROM predictor.execution WHERE flags & 1 <> 0'),
 	'2', 'with and without measured nodes');
@@ -101,7 +128,55 @@ session_close($session);
 is($node->safe_psql('postgres', 'SELECT predictor.flush(); SELECT count(*) FROM predictor.execution WHERE flags & 1 <> 0'),
 	"t\n" . ($runs + 1), 'and recorded');
 
+# A plan that is always fast is not described each time; cancelled while it waits for a lock, it is recorded all the same,
+# from what is remembered of it and without constants.
+$node->safe_psql('postgres', 'ALTER SYSTEM SET predictor.max_captures_per_second = 1; SELECT pg_reload_conf()');
+ok(wait_for_sql($node, 'postgres', 'SHOW predictor.max_captures_per_second', '1'), 'one capture a second');
+my $locker = open_session($node, 'postgres', '-c predictor.enabled=off');
+session_ask($locker, 'BEGIN; SELECT * FROM t WHERE id = 4711 FOR UPDATE');
+$before = counters($node);
+my $fast = join ";\n", map { "SELECT a FROM t WHERE id = $_ FOR UPDATE" } 1 .. 300;
+ok(wait_for(sub {
+	# now and then it is this one that is wanted
+	$node->psql('postgres', "$fast;\nSET statement_timeout = '2s'; SELECT a FROM t WHERE id = 4711 FOR UPDATE");
+	$node->safe_psql('postgres', "SET predictor.enabled = off; SELECT predictor.flush(); SELECT count(*) > 0 FROM predictor.execution "
+		. 'WHERE flags & 1 <> 0 AND key_id = 0 AND constants = 0 AND total_time >= 1500 AND signature = (SELECT signature FROM predictor.execution JOIN predictor.plan p USING (signature) '
+		. "WHERE key_id <> 0 AND predictor.operator_name(p.operator[1]) = 'LockRows' AND cardinality(p.operator) = 2 ORDER BY id DESC LIMIT 1)") eq "t\nt";
+}), 'a fast statement that waits and is cancelled is recorded, under the signature of its plan');
+session_ask($locker, 'COMMIT');
+session_close($locker);
+is(counters($node)->{cancelled_not_described} - $before->{cancelled_not_described}, 0, 'none was missing');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET predictor.max_captures_per_second; SELECT pg_reload_conf()');
+ok(wait_for_sql($node, 'postgres', 'SHOW predictor.max_captures_per_second', '100000'), 'and all of them again');
+
+# --- memory that cannot be had, at each of the places where we ask for it ---
+
+$before = counters($node);
+foreach my $nth (1 .. 4)
+{
+	my $fail = "SET predictor.fail_allocations = $nth";
+	is($node->safe_psql('postgres', "$fail; SELECT a FROM t WHERE id = 5; SELECT count(*) FROM t WHERE a = 5"), "5\n2000", "allocation $nth fails: statements do not");
+	($code, $out, $err) = $node->psql('postgres', "$fail; SET statement_timeout = '100ms'; SELECT count(*) FROM t WHERE slow(id) > 0");
+	like($err, qr/canceling statement due to statement timeout/, 'nor does a timeout change');
+}
+cmp_ok(counters($node)->{dropped_no_memory}, '>', $before->{dropped_no_memory}, 'what is missing for that is counted');
+# the launcher's queues
+$node->safe_psql('postgres', 'ALTER SYSTEM SET predictor.fail_allocations = -1; SELECT pg_reload_conf()');
+ok(wait_for(sub {
+	# our own session must not be short of memory, or nothing reaches the launcher
+	$node->safe_psql('postgres', 'SET predictor.fail_allocations = 0; SELECT b FROM t WHERE id = 6');
+	counters($node)->{dropped_queue_full} > $before->{dropped_queue_full};
+}), 'a launcher without memory drops and counts');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET predictor.fail_allocations; SELECT pg_reload_conf()');
+ok(wait_for_sql($node, 'postgres', 'SELECT predictor.flush()'), 'and goes on when there is some');
+
 # --- what is full ---
+
+# Half a part of this small ring has room for some two hundred nodes.
+$before = counters($node);
+$node->safe_psql('postgres', 'SELECT cardinality(ARRAY[' . join(', ', ('(SELECT 1 OFFSET 0)') x 500) . '])');
+$after = counters($node);
+is($after->{dropped_too_large} - $before->{dropped_too_large}, 1, 'a record that is too large for the ring is counted');
 
 $before = counters($node);
 $node->safe_psql('postgres', join '', map { "SELECT $_ + " . join(' + ', map { "count(*) FILTER (WHERE g = $_)" } 1 .. $_) . " FROM generate_series(1, 2) g;\n" } 1 .. 200);
@@ -155,6 +230,14 @@ ok(wait_for_sql($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE 
 	'a launcher that is terminated comes back');
 is($node->safe_psql('postgres', 'SELECT predictor.flush()'), 't', 'and flushes');
 $session = open_session($node, 'postgres', '-c predictor.enabled=off');
+session_ask($session, 'BEGIN; LOCK TABLE predictor.execution');
+$before = counters($node);
+ok(wait_for(sub {
+	$node->safe_psql('postgres', "SELECT b FROM t WHERE id = 79; SELECT pg_sleep(0.6); SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'predictor launcher'");
+	counters($node)->{dropped_by_worker} > $before->{dropped_by_worker};
+}), 'what waits in the queues of a launcher that is terminated is counted as dropped');
+session_ask($session, 'COMMIT');
+ok(wait_for_sql($node, 'postgres', 'SELECT predictor.flush()'), 'and what comes then is stored');
 session_ask($session, 'BEGIN; LOCK TABLE predictor.execution');
 $before = counters($node);
 $node->safe_psql('postgres', 'SELECT b FROM t WHERE id = 78');

@@ -331,3 +331,7 @@ set parallel; SELECT DISTINCT amount FROM sale WHERE note > 'note 5' ORDER BY am
 set parallel, enable_hashagg = off; SELECT kind, small, avg(price) FROM item GROUP BY kind, small ORDER BY kind, small LIMIT 10
 set parallel, enable_parallel_append = off; SELECT sensor, max(value) FROM measure GROUP BY sensor HAVING max(value) < 1e9
 set parallel, enable_nestloop = off, enable_mergejoin = off; SELECT count(*) FROM item i JOIN sale s ON s.item = i.id AND s.note <> i.name LEFT JOIN tree t ON t.id = s.amount WHERE t.title IS NULL OR i.ok
+set custom_scan.mode = scan; SELECT * FROM item WHERE kind = 7 AND name <> 'item 7'
+set custom_scan.mode = scan; SELECT count(*) FROM item i JOIN sale s ON s.item = i.id WHERE i.kind < 5
+set custom_scan.mode = child; SELECT count(*) FROM item WHERE kind = 7
+set custom_scan.mode = child; SELECT i.name FROM item i JOIN sale s ON s.item = i.id WHERE s.amount = 3 ORDER BY i.name
