@@ -130,6 +130,8 @@ function_tokens(ExpressionWalk *walk, FuncExpr *function)
 		expression_tokens(walk, linitial(function->args));
 		return;
 	}
+	if (folded_tokens(walk, (Node *) function))
+		return;
 	open_function(walk, function->funcid);
 	list_tokens(walk, function->args);
 	mark(walk, PREDICTOR_TOKEN_CLOSE);

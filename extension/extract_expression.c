@@ -223,7 +223,8 @@ word_tokens(ExpressionWalk *walk, Node *node)
 	switch (nodeTag(node))
 	{
 		case T_OpExpr:
-			operator_tokens(walk, (OpExpr *) node);
+			if (!folded_tokens(walk, node))
+				operator_tokens(walk, (OpExpr *) node);
 			break;
 		case T_DistinctExpr:
 			distinct_tokens(walk, (DistinctExpr *) node);

@@ -62,6 +62,9 @@ extern void aggregate_tokens(ExpressionWalk *walk, Aggref *aggregate);
 extern void window_tokens(ExpressionWalk *walk, WindowFunc *function);
 extern void function_tokens(ExpressionWalk *walk, FuncExpr *function);
 
+/* extract_fold.c: reports a call as a value if a custom plan would have folded it; else false */
+extern bool folded_tokens(ExpressionWalk *walk, Node *node);
+
 /* extract_compound.c: rows, arrays and their parts */
 extern void array_tokens(ExpressionWalk *walk, ArrayExpr *array);
 extern void row_comparison_tokens(ExpressionWalk *walk, RowCompareExpr *comparison);

@@ -47,6 +47,7 @@ batch_make(Oid database, Queue *queue)
 	dsm_pin_mapping(segment);
 	batch = dsm_segment_address(segment);
 	memset(batch, 0, sizeof(*batch));
+	pg_atomic_init_u32(&batch->left, 0);
 	batch->database = database;
 	batch->records = records;
 	batch->bytes = bytes;
@@ -92,4 +93,11 @@ batch_settle(dsm_segment *segment, TimestampTz oldest)
 		queue_pause(queue);
 	}
 	return !is_gone;
+}
+
+void
+batch_leave(Batch *batch)
+{
+	if (pg_atomic_fetch_add_u32(&batch->left, 1) == 1)
+		shared_count_many(COUNTER_DROPPED_WORKER, batch->records - batch->stored_records);
 }

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "port/atomics.h"
 #include "storage/dsm.h"
 
 #include "worker/queue.h"
@@ -30,6 +31,7 @@ typedef struct Batch
 	Oid			database;
 	uint32		records;
 	Size		bytes;
+	pg_atomic_uint32 left;		/* of launcher and collector, how many have ended without settling */
 	volatile uint32 stored_records;
 	volatile Size stored_bytes;
 } Batch;
@@ -49,5 +51,11 @@ extern void batch_is_given(dsm_segment *segment, Queue *queue);
  * it never can be stored. False: the database could not be reached, and is forgotten until it asks.
  */
 extern bool batch_settle(dsm_segment *segment, TimestampTz oldest);
+
+/*
+ * For both: this process ends. If the launcher did not live to settle, whoever is the last counts as
+ * dropped what is not stored.
+ */
+extern void batch_leave(Batch *batch);
 
 #endif

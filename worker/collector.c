@@ -17,6 +17,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
+#include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -226,6 +227,12 @@ count_cpu_time(void)
 					  usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
+static void
+leave(int code, Datum batch)
+{
+	batch_leave((Batch *) DatumGetPointer(batch));
+}
+
 void
 predictor_collector_main(Datum arg)
 {
@@ -242,6 +249,7 @@ predictor_collector_main(Datum arg)
 	dsm_pin_mapping(segment);
 	batch = dsm_segment_address(segment);
 	database = batch->database;
+	before_shmem_exit(leave, PointerGetDatum(batch));
 
 	worker_connect(database, "predictor collector");
 	/* nobody's lock on our tables may keep one of the few workers */

@@ -407,6 +407,9 @@ leave(int code, Datum arg)
 	for (int i = 0; i < PREDICTOR_MAX_DATABASES; i++)
 		if (queues[i].records > 0)
 			queue_drop(&queues[i]);
+	for (int i = 0; i < MAX_RUNNING; i++)
+		if (running[i].segment != NULL)
+			batch_leave(dsm_segment_address(running[i].segment));
 	shared->launcher_latch = NULL;
 }
 

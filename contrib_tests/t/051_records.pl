@@ -112,6 +112,29 @@ EXECUTE many ('{1,2,3}', 'item%');
 EOS
 is($generic->{constants}, $custom->{constants}, 'a bound array has the constants of a literal one');
 
+# What a custom plan has as a constant since the planner evaluated it, a generic plan has as an expression.
+foreach my $case (
+	[ 'arithmetic, days and texts', 'int, text, int8, date', "kind = \$1 + 1 AND name <> \$2 || '7' AND id < \$1 * 10 - \$3 AND date '2020-01-01' + id > \$4 - 30",
+		"7, 'item 1', 5, '2020-03-01'", 1 ],
+	[ 'nothing', 'int, text', 'kind = $1 + 1 OR name <> $2', 'NULL, NULL', 1 ],
+	[ 'other functions', 'int', 'kind = abs($1)', '-7', 0 ])
+{
+	my ($what, $types, $condition, $values, $same_constants) = @$case;
+	my ($folded, $kept) = captured(<<"EOS");
+PREPARE folded ($types) AS SELECT count(*) FROM item WHERE $condition;
+SET enable_indexscan = off; SET enable_bitmapscan = off;
+SET plan_cache_mode = force_custom_plan;
+-- on
+EXECUTE folded ($values);
+-- off
+SET plan_cache_mode = force_generic_plan;
+-- on
+EXECUTE folded ($values);
+EOS
+	is($kept->{signature}, $folded->{signature}, "$what: one signature whether the planner folded it or not");
+	is($kept->{constants}, $folded->{constants}, "$what: and the same constants") if $same_constants;
+}
+
 # --- what did not run to its end ---
 
 my ($limited) = captured("-- on\nSELECT * FROM item ORDER BY id LIMIT 10;\n");

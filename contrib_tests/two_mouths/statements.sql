@@ -335,3 +335,5 @@ set custom_scan.mode = scan; SELECT * FROM item WHERE kind = 7 AND name <> 'item
 set custom_scan.mode = scan; SELECT count(*) FROM item i JOIN sale s ON s.item = i.id WHERE i.kind < 5
 set custom_scan.mode = child; SELECT count(*) FROM item WHERE kind = 7
 set custom_scan.mode = child; SELECT i.name FROM item i JOIN sale s ON s.item = i.id WHERE s.amount = 3 ORDER BY i.name
+EXECUTE by_next (3)
+set plan_cache_mode = force_generic_plan; EXECUTE by_next (3) -- differs in shape: the text has the sum that the planner would fold
