@@ -1,8 +1,9 @@
 /*
  * aggregates.c - see aggregates.h for the rules.
  *
- * Mean and variance of log time come from sums in fixed point, so that one atomic addition each is
- * all that an execution costs. Logarithms are to the base 2 of milliseconds: with FIXED_POINT there is
+ * Mean and variance of log time come from sums in fixed point, so that adding is atomic. Within a
+ * transaction a process keeps what it knows of its plans to itself and adds several executions at a
+ * time. Logarithms are to the base 2 of milliseconds: with FIXED_POINT there is
  * room for 10^12 executions of an hour each.
  */
 #include "postgres.h"
@@ -13,6 +14,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "port/pg_bitutils.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -54,6 +56,27 @@ typedef struct Aggregates
 	uint64		set_count;
 	AggregateSet *sets;			/* in the same block, aligned to a cache line */
 } Aggregates;
+
+/* What this process keeps of a plan. */
+typedef struct Local
+{
+	PlanKey		key;
+	PlanHistory history;		/* as it was when it was looked up */
+	bool		looked;			/* history is there, and not too old */
+	uint64		calls;			/* the rest: of executions that are not yet in the entry */
+	uint64		nanoseconds;
+	uint64		unmeasured;
+	int64		log_sum;
+	int64		log_square_sum;
+} Local;
+
+#define LOCALS 64
+/* Executions that one process may keep to itself: so many, and no more than a share of all. */
+#define MOST_KEPT 64
+#define KEPT_SHARE 8
+
+static Local locals[LOCALS];
+static uint64 unsettled = 0;	/* a bit for each of them that keeps executions */
 
 static Aggregates *aggregates = NULL;
 
@@ -144,8 +167,8 @@ summarize(Aggregate *entry, PlanHistory *history)
 	history->variance = Max(square - mean * mean, 0);
 }
 
-void
-aggregates_look(const PlanKey *key, PlanHistory *history)
+static void
+look_up(const PlanKey *key, PlanHistory *history)
 {
 	uint64		place = place_of(key->key);
 	Aggregate  *entry = find(place, key->key);
@@ -182,46 +205,106 @@ enter(uint64 place, const PlanKey *key)
 }
 
 static void
-add(Aggregate *entry, uint64 nanoseconds, double log_time)
+add(Aggregate *entry, const Local *local)
 {
-	pg_atomic_fetch_add_u64(&entry->calls, 1);
-	pg_atomic_fetch_add_u64(&entry->nanoseconds, nanoseconds);
-	if (isnan(log_time))
-		pg_atomic_fetch_add_u64(&entry->unmeasured, 1);
-	else
-	{
-		pg_atomic_fetch_add_u64(&entry->log_sum, llrint(log_time * FIXED_POINT));
-		pg_atomic_fetch_add_u64(&entry->log_square_sum, llrint(log_time * log_time * FIXED_POINT));
-	}
+	pg_atomic_fetch_add_u64(&entry->calls, local->calls);
+	pg_atomic_fetch_add_u64(&entry->nanoseconds, local->nanoseconds);
+	if (local->unmeasured > 0)
+		pg_atomic_fetch_add_u64(&entry->unmeasured, local->unmeasured);
+	pg_atomic_fetch_add_u64(&entry->log_sum, local->log_sum);
+	pg_atomic_fetch_add_u64(&entry->log_square_sum, local->log_square_sum);
 	pg_atomic_write_u64(&entry->last_use, (uint64) GetCurrentStatementStartTimestamp());
 }
 
-void
-aggregates_add(const PlanKey *key, uint64 nanoseconds, double log_time)
+/* Adds what the process has kept of a plan to its entry; false if the locks are taken. */
+static bool
+add_to_entry(const Local *local)
 {
-	uint64		place = place_of(key->key);
+	uint64		place = place_of(local->key.key);
 	LWLock	   *lock = lock_of(place);
 	Aggregate  *entry = NULL;
 
 	if (LWLockConditionalAcquire(lock, LW_SHARED))
 	{
-		entry = find(place, key->key);
+		entry = find(place, local->key.key);
 		if (entry != NULL)
-			add(entry, nanoseconds, log_time);
+			add(entry, local);
 		LWLockRelease(lock);
 		if (entry != NULL)
-			return;
+			return true;
 	}
 	if (!LWLockConditionalAcquire(lock, LW_EXCLUSIVE))
-	{
-		shared_count(COUNTER_AGGREGATES_BUSY);
-		return;
-	}
-	entry = find(place, key->key);
+		return false;
+	entry = find(place, local->key.key);
 	if (entry == NULL)
-		entry = enter(place, key);
-	add(entry, nanoseconds, log_time);
+		entry = enter(place, &local->key);
+	add(entry, local);
 	LWLockRelease(lock);
+	return true;
+}
+
+/* ---- the process's own part ---- */
+
+static void
+settle(Local *local)
+{
+	if (local->calls > 0 && !add_to_entry(local))
+		shared_count_many(COUNTER_AGGREGATES_BUSY, local->calls);
+	local->calls = local->nanoseconds = local->unmeasured = 0;
+	local->log_sum = local->log_square_sum = 0;
+	local->looked = false;
+	unsettled &= ~(UINT64CONST(1) << (local - locals));
+}
+
+void
+aggregates_settle(void)
+{
+	while (unsettled != 0)
+		settle(&locals[pg_rightmost_one_pos64(unsettled)]);
+}
+
+static Local *
+local_of(const PlanKey *key)
+{
+	Local	   *local = &locals[key->key % LOCALS];
+
+	if (local->key.key != key->key)
+	{
+		settle(local);
+		local->key = *key;
+	}
+	return local;
+}
+
+void
+aggregates_look(const PlanKey *key, PlanHistory *history)
+{
+	Local	   *local = local_of(key);
+
+	if (!local->looked)
+		look_up(key, &local->history);
+	local->looked = true;
+	*history = local->history;
+	history->calls += local->calls;
+}
+
+void
+aggregates_add(const PlanKey *key, uint64 nanoseconds, double log_time)
+{
+	Local	   *local = local_of(key);
+
+	local->calls++;
+	local->nanoseconds += nanoseconds;
+	if (isnan(log_time))
+		local->unmeasured++;
+	else
+	{
+		local->log_sum += llrint(log_time * FIXED_POINT);
+		local->log_square_sum += llrint(log_time * log_time * FIXED_POINT);
+	}
+	unsettled |= UINT64CONST(1) << (local - locals);
+	if (local->calls >= Min(MOST_KEPT, local->history.calls / KEPT_SHARE))
+		settle(local);
 }
 
 /* Forgets the plans of a database. Waits for locks. */
@@ -245,6 +328,7 @@ Datum
 predictor_forget_aggregates(PG_FUNCTION_ARGS)
 {
 	shared_require();
+	aggregates_settle();
 	reset(MyDatabaseId);
 	PG_RETURN_VOID();
 }
@@ -278,6 +362,7 @@ predictor_aggregates(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	shared_require();
+	aggregates_settle();
 	begin_set_result(fcinfo);
 	for (uint64 place = 0; place < aggregates->set_count; place++)
 	{

@@ -48,7 +48,7 @@ extern double aggregates_log(uint64 nanoseconds);
 
 extern PlanKey aggregates_key(uint64 query_id, uint64 fingerprint);
 
-/* *history is all zero if nothing is known. */
+/* *history is all zero if nothing is known; of another process's executions it may lack the last. */
 extern void aggregates_look(const PlanKey *key, PlanHistory *history);
 
 /*
@@ -56,5 +56,8 @@ extern void aggregates_look(const PlanKey *key, PlanHistory *history);
  * timers in it, so that it may enter mean and variance; else NaN.
  */
 extern void aggregates_add(const PlanKey *key, uint64 nanoseconds, double log_time);
+
+/* The transaction ends: executions that this process has kept to itself until now become everybody's. */
+extern void aggregates_settle(void);
 
 #endif

@@ -2,7 +2,7 @@
  * capture.c - decides at the start of a statement how much of it to record, and does so at its end.
  *
  * Each finished statement adds to its plan's aggregate (aggregates.h). That is the fast path: a walk
- * over the plan's node types, one conditional lock, two readings of the exact clock, no allocation.
+ * over the plan's node types and two readings of the exact clock: no lock, no allocation.
  *
  * A statement is described, that is, made into a record right after ExecutorStart, if a record of it
  * is wanted, if it is expected to run so long that describing it is not noticed, or if this backend has
@@ -63,7 +63,7 @@ is_eligible(int eflags)
 static bool
 is_collected(HashKey *key)
 {
-	shared_count(COUNTER_SEEN);
+	shared_count_later(COUNTER_SEEN);
 	if (RecoveryInProgress())
 		shared_count(COUNTER_DROPPED_RECOVERY);
 	else if (!shared_database_key(key, true))
@@ -114,7 +114,7 @@ record_statement(Statement *statement, double share, bool in_error)
 
 	if (record->total_time < predictor_min_duration)
 	{
-		shared_count(COUNTER_NOT_SAMPLED);
+		shared_count_later(COUNTER_NOT_SAMPLED);
 		return;
 	}
 	if (!shared_admit_capture(clock_nanoseconds(), share))
@@ -175,8 +175,8 @@ finish(Statement *statement)
 	if (statement->extract != NULL && (surprising || statement->wanted))
 		record_statement(statement, surprising ? 1 : sampling_share(&statement->history), false);
 	else
-		shared_count(surprising || sampling_is_rare(&statement->history) ?
-					 COUNTER_DROPPED_RATE : COUNTER_NOT_SAMPLED);
+		shared_count_later(surprising || sampling_is_rare(&statement->history) ?
+						   COUNTER_DROPPED_RATE : COUNTER_NOT_SAMPLED);
 }
 
 /* The statement fails: a cancelled one is recorded, any other is counted. Raises nothing. */

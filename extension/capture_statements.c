@@ -7,6 +7,7 @@
 
 #include "extension/capture.h"
 #include "extension/capture_statements.h"
+#include "extension/shared.h"
 
 /* More statements than this, one inside the other or open at a time, are not all tracked. */
 #define MAX_STATEMENTS 32
@@ -66,6 +67,8 @@ have_statements(void)
 static void
 at_transaction_end(XactEvent event, void *argument)
 {
+	aggregates_settle();
+	shared_settle_counts();
 	/* A procedure may commit while the statement around it runs on. */
 	if (capture_nesting_level() == 0)
 		used = 0;

@@ -106,10 +106,32 @@ shared_count_many(Counter counter, uint64 times)
 	pg_atomic_fetch_add_u64(&shared->counters[MyProcPid % COUNTER_SHARDS].values[counter], times);
 }
 
+static uint32 counted_later[COUNTER_COUNT];
+static bool is_counted_later = false;
+
+void
+shared_count_later(Counter counter)
+{
+	counted_later[counter]++;
+	is_counted_later = true;
+}
+
+void
+shared_settle_counts(void)
+{
+	if (!is_counted_later)
+		return;
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		if (counted_later[i] > 0)
+			shared_count_many(i, counted_later[i]);
+	memset(counted_later, 0, sizeof(counted_later));
+	is_counted_later = false;
+}
+
 uint64
 shared_counter(Counter counter)
 {
-	uint64		sum = 0;
+	uint64		sum = counted_later[counter];
 
 	for (int i = 0; i < COUNTER_SHARDS; i++)
 		sum += pg_atomic_read_u64(&shared->counters[i].values[counter]);

@@ -244,6 +244,9 @@ extern void shared_request(void);
 extern void shared_require(void);
 
 extern void shared_count(Counter counter);
+/* The same for what happens all the time: at the end of the transaction (shared_settle_counts()). */
+extern void shared_count_later(Counter counter);
+extern void shared_settle_counts(void);
 extern void shared_count_many(Counter counter, uint64 times);
 extern uint64 shared_counter(Counter counter);
 

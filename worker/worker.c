@@ -38,6 +38,8 @@ worker_connect(Oid database, const char *application_name)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	/* the database's settings may say otherwise */
+	pin("role", "none");
 	pin("application_name", application_name);
 	pin("synchronous_commit", "off");
 	pin("default_transaction_read_only", "off");
