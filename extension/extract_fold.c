@@ -1,8 +1,8 @@
 /*
  * extract_fold.c - expressions of parameters alone, which a custom plan has as constants: $1 + 1 is
  * 6 there. The planner evaluates immutable functions of constants. Here nothing may fail, so of these
- * only arithmetic of integers and floats, days added to dates and texts put together are evaluated; what
- * else would have been folded counts as a value with the contents of its parts.
+ * only arithmetic of integers and floats, casts between integers, days added to dates and texts put
+ * together are evaluated; what else would have been folded counts as a value with the contents of its parts.
  */
 #include "postgres.h"
 
@@ -226,6 +226,27 @@ put_together(const Folded *left, const Folded *right, Folded *result)
 
 static bool evaluate(ExpressionWalk *walk, Node *node, Folded *result);
 
+/* A cast between integers. */
+static bool
+convert(ExpressionWalk *walk, Node *node, Oid function, Node *argument, Folded *result)
+{
+	Folded		from;
+	int64		value;
+
+	switch (function)
+	{
+		case F_INT8_INT4: case F_INT8_INT2: case F_INT4_INT2: case F_INT4_INT8: case F_INT2_INT4: case F_INT2_INT8:
+			break;
+		default:
+			return false;
+	}
+	if (!evaluate(walk, argument, &from))
+		return false;
+	result->type = exprType(node);
+	result->isnull = from.isnull;
+	return from.isnull || (as_integer(&from, &value) && set_integer(result, exprType(node), value));
+}
+
 static bool
 calculate(ExpressionWalk *walk, Node *node, Oid function, List *arguments, Folded *result)
 {
@@ -233,6 +254,8 @@ calculate(ExpressionWalk *walk, Node *node, Oid function, List *arguments, Folde
 	Folded		left;
 	Folded		right;
 
+	if (list_length(arguments) == 1)
+		return convert(walk, node, function, linitial(arguments), result);
 	if (list_length(arguments) != 2 || !evaluate(walk, linitial(arguments), &left) ||
 		!evaluate(walk, lsecond(arguments), &right))
 		return false;

@@ -21,6 +21,8 @@
 /* Describing a node takes a few microseconds: one percent of this. */
 #define EXPENSIVE_NODE_MS 0.2
 #define EXPENSIVE_NODE_LOG (-2.4)	/* aggregates_log() of a little less: what is below costs no exp2() */
+/* What timers may add to a plan's time before it gets them less often. */
+#define TIMER_SHARE 0.5
 /* What the planner's cost unit takes, roughly, where nothing better is known. */
 #define MS_PER_COST 0.01
 
@@ -78,7 +80,7 @@ sampling_instrumentation(const PlanHistory *history, const PlannedStmt *plan,
 		return 0;
 	if (predictor_capture == CAPTURE_OPERATORS &&
 		(predictor_operator_sample_rate >= 1 ||
-		 random_fraction() * timer_cost < expected_time(history, plan)))
+		 random_fraction() * timer_cost < TIMER_SHARE * expected_time(history, plan)))
 		return INSTRUMENT_TIMER | INSTRUMENT_ROWS;
 	return INSTRUMENT_ROWS;
 }

@@ -32,9 +32,9 @@ extern bool sampling_is_expensive(const PlanHistory *history, const PlannedStmt 
 
 /*
  * How the nodes of a wanted statement are to be measured, as an instrument_options value. A share of
- * predictor.operator_sample_rate is measured. Of that, plans that timers would slow down to more than
- * twice their time get timers the less often, and rows alone otherwise: so no plan loses more than
- * about that share of its time. At a rate of 1 all get timers: who sets that wants them.
+ * predictor.operator_sample_rate is measured. Of that, plans that timers would slow down by more than
+ * half of their time get timers the less often, and rows alone otherwise: so no plan loses more than
+ * about half that share of its time. At a rate of 1 all get timers: who sets that wants them.
  */
 extern int	sampling_instrumentation(const PlanHistory *history, const PlannedStmt *plan,
 									 const Fingerprint *fingerprint);

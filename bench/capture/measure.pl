@@ -1,26 +1,27 @@
 # Measures four clusters, one for each arm: measure.pl scripts/cluster ARM=DIRECTORY... See run.
 #
-# All arms run at the same time, each in a server of its own with the same tables, and take turns: a pair is one fresh
-# backend of an arm and one of the server without libraries, at work within the same second. So what else the machine does, and
-# how fast it is just now, meets all arms alike. In each round the servers are restarted: where the memory of a server or a
-# backend happens to lie makes more of a difference than any library, and is drawn anew so. What is compared is the median
-# difference over all pairs; its 95 % interval comes from resampling the rounds, and the pairs in each. CPU time is the backend's
-# own (/proc/PID/schedstat).
+# All arms run at the same time, each in a server of its own with the same tables, and take turns in fresh backends, so that
+# what else the machine does, and how fast it is just now, meets all arms alike. In each round the servers are restarted: where
+# the memory of a server or a backend happens to lie makes more of a difference than any library, and is drawn anew so. Other
+# work on the machine, and on the machine around a virtual one, only ever adds to the time, so of the backends that an arm has in
+# a round the quickest third counts. What is compared is the median over rounds of the difference; its 95 % interval comes from
+# resampling the rounds. The libraries that we are compared with are there in every third round. CPU time is the backend's own
+# (/proc/PID/schedstat).
 #
 # Statements run inside the server, in a DO block: nobody's network is measured. Each backend first warms up, which also uses
 # up the captures that were saved while its server was idle: what is measured is a server that is busy all the time. Where an
 # execution takes long, few of them meet the sampled share whose nodes are timed. So there the share is not left to chance:
-# pairs are measured with none sampled, and what sampling all of them adds, measured once in a round, counts as the default does.
+# backends are measured with none sampled, and what sampling all of them adds, measured once in a round, counts as the default does.
 use strict;
 use warnings;
 
 use IPC::Open2;
-use List::Util qw(max shuffle);
+use List::Util qw(max shuffle sum);
 
 my ($cluster, @servers) = @ARGV;
 my %directory = map { split /=/, $_, 2 } @servers;
 my @arms = grep { $directory{$_} } qw(without predictor auto_explain pg_stat_statements);
-my $rounds = $ENV{ROUNDS} || 24;
+my $rounds = $ENV{ROUNDS} || 15;
 my $sample_rate = 0.01;
 # Not 1, which would have Predictor time all of them whatever it costs.
 my $nearly_all = 0.9999;
@@ -57,10 +58,10 @@ sub ask
 	die "bench-capture: $session->{arm} does not answer: $sql\n";
 }
 
-# All servers anew, with their tables in memory.
+# These servers anew, with their tables in memory.
 sub restart
 {
-	for my $arm (@arms)
+	for my $arm (@_)
 	{
 		system($cluster, 'restart', $directory{$arm}) == 0 or die "bench-capture: a server does not restart\n";
 		my $session = connect_to($arm);
@@ -97,20 +98,20 @@ sub cpu
 
 # ---- workloads ----
 
-# `pairs` in a round, each of `executions` after `warm_up`. 200 000 look-ups at the least, whatever the number of rounds.
+# So many `backends` of each arm in a round, with `executions` after a `warm_up`. 200 000 look-ups at the least, whatever the number of rounds.
 my %workload = (
 	'primary key lookup' => {
 		body => 'PERFORM price FROM item WHERE id = 1 + i * 7919 % 1000000',
-		warm_up => 2000, executions => 6000, pairs => max(6, 1 + int(34 / $rounds)) },
-	'count(*) of 1M rows' => { body => 'PERFORM count(*) FROM item', warm_up => 1, executions => 3, pairs => 4 },
+		warm_up => 2000, executions => 6000, backends => max(6, 1 + int(102 / $rounds)) },
+	'count(*) of 1M rows' => { body => 'PERFORM count(*) FROM item', warm_up => 1, executions => 3, backends => 6 },
 	'index nested loop' => {
 		setup => 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = on',
-		body => 'PERFORM sum(i.price) FROM few f JOIN item i ON i.id = f.item', warm_up => 1, executions => 2, pairs => 4 },
+		body => 'PERFORM sum(i.price) FROM few f JOIN item i ON i.id = f.item', warm_up => 1, executions => 2, backends => 6 },
 	'hash aggregate' => {
-		body => 'PERFORM kind, sum(price) FROM item GROUP BY kind', warm_up => 1, executions => 1, pairs => 4 },
+		body => 'PERFORM kind, sum(price) FROM item GROUP BY kind', warm_up => 1, executions => 1, backends => 6 },
 	'hash join 300k x 300k' => {
 		setup => 'SET enable_mergejoin = off; SET enable_nestloop = off',
-		body => 'PERFORM count(*) FROM one JOIN two ON one.item = two.id', warm_up => 1, executions => 1, pairs => 3 });
+		body => 'PERFORM count(*) FROM one JOIN two ON one.item = two.id', warm_up => 1, executions => 1, backends => 6 });
 my @order = ('primary key lookup', 'count(*) of 1M rows', 'index nested loop', 'hash aggregate', 'hash join 300k x 300k');
 
 my %rate_setting = (predictor => 'predictor.operator_sample_rate', auto_explain => 'auto_explain.sample_rate');
@@ -136,24 +137,23 @@ sub measure
 	return $used / 1e3 / $work->{executions};
 }
 
-# One round of a workload: what each arm used, in the order of the pairs.
+# One round of a workload: what each arm used.
 sub measure_round
 {
-	my ($work) = @_;
+	my ($work, @present) = @_;
 	my $is_short = $work->{executions} >= 1000;
-	my %used;
+	my (%used, %round);
 
-	for (1 .. $work->{pairs})
+	for (1 .. $work->{backends})
 	{
-		push @{ $used{$_} }, measure($_, $work, $is_short ? undef : 0) for shuffle @arms;
+		push @{ $used{$_} }, measure($_, $work, $is_short ? undef : 0) for shuffle @present;
 	}
-	return \%used if $is_short;
-	for my $arm (grep { $rate_setting{$_} } @arms)
+	for my $arm (@present)
 	{
-		my $added = $sample_rate * (measure($arm, $work, $nearly_all) - median(@{ $used{$arm} }));
-		$_ += $added for @{ $used{$arm} };
+		$round{$arm} = quickest(@{ $used{$arm} });
+		$round{$arm} += $sample_rate * (measure($arm, $work, $nearly_all) - $round{$arm}) if $rate_setting{$arm} && !$is_short;
 	}
-	return \%used;
+	return \%round;
 }
 
 # ---- statistics ----
@@ -165,20 +165,22 @@ sub median
 	return $n % 2 ? $sorted[ $n / 2 ] : ($sorted[ $n / 2 - 1 ] + $sorted[ $n / 2 ]) / 2;
 }
 
-# Any of a list, as often as it is long.
-sub resample
+# Mean of the least third.
+sub quickest
 {
-	return map { $_[ rand @_ ] } @_;
+	my @sorted = sort { $a <=> $b } @_;
+	my $count = int((@sorted + 2) / 3);
+	return sum(@sorted[ 0 .. $count - 1 ]) / $count;
 }
 
-# Median of one arm - another over all pairs, with its 95 % bootstrap interval.
+# Median over rounds of one arm - another, with its 95 % bootstrap interval.
 sub difference
 {
 	my ($rounds_of, $one, $other) = @_;
-	my @rounds = map { my $used = $_; [ map { $used->{$one}[$_] - $used->{$other}[$_] } 0 .. $#{ $used->{$one} } ] } @$rounds_of;
+	my @differences = map { $_->{$one} - $_->{$other} } grep { defined $_->{$one} && defined $_->{$other} } @$rounds_of;
 	my @medians = sort { $a <=> $b }
-	  map { median(map { resample(@$_) } resample(@rounds)) } 1 .. 2000;
-	return (median(map { @$_ } @rounds), $medians[49], $medians[1949]);
+	  map { median(map { $differences[ rand @differences ] } @differences) } 1 .. 2000;
+	return (median(@differences), $medians[49], $medians[1949]);
 }
 
 # ---- verdict ----
@@ -195,7 +197,7 @@ sub judge
 sub report
 {
 	my ($name, $rounds_of) = @_;
-	my $base = median(map { @{ $_->{without} } } @$rounds_of);
+	my $base = median(map { $_->{without} } @$rounds_of);
 	my $budget = max(0.02 * $base, $name eq 'primary key lookup' ? 0.5 : 0);
 	my @cells;
 
@@ -276,12 +278,13 @@ $| = 1;
 my %rounds_of;
 for my $round (1 .. $rounds)
 {
-	restart();
-	push @{ $rounds_of{$_} }, measure_round($workload{$_}) for @order;
+	my @present = $round % 3 == 1 ? @arms : qw(without predictor);
+	restart(@present);
+	push @{ $rounds_of{$_} }, measure_round($workload{$_}, @present) for @order;
 }
 print "| workload | without | Predictor | auto_explain, timing, 1 % | pg_stat_statements |\n|---|---|---|---|---|\n";
 report($_, $rounds_of{$_}) for @order;
-printf "(CPU time of the backend per execution; difference to the server without, median of the pairs of %d rounds, 95 %% interval)\n", $rounds;
+printf "(CPU time of the backend per execution; difference to the server without, median of %d rounds, 95 %% interval)\n", $rounds;
 record_everything();
 measure_memory();
 measure_flush();

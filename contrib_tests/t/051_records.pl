@@ -114,9 +114,8 @@ is($generic->{constants}, $custom->{constants}, 'a bound array has the constants
 
 # What a custom plan has as a constant since the planner evaluated it, a generic plan has as an expression.
 foreach my $case (
-	[ 'arithmetic, days and texts', 'int, text, int8, date', "kind = \$1 + 1 AND name <> \$2 || '7' AND id < \$1 * 10 - \$3 AND date '2020-01-01' + id > \$4 - 30",
+	[ 'arithmetic, days and texts', 'int, text, int8, date', "kind = \$1 + 1 AND name <> \$2 || '7' AND id < \$1::int8 * 10 - \$3 AND date '2020-01-01' + id > \$4 - 30",
 		"7, 'item 1', 5, '2020-03-01'", 1 ],
-	[ 'nothing', 'int, text', 'kind = $1 + 1 OR name <> $2', 'NULL, NULL', 1 ],
 	[ 'other functions', 'int', 'kind = abs($1)', '-7', 0 ])
 {
 	my ($what, $types, $condition, $values, $same_constants) = @$case;

@@ -166,20 +166,6 @@ is(counter($node, 'captured') - $captured, 1, 'one of 5000, all of them measured
 sql('SELECT predictor.flush()');
 is(sql('SELECT max(nodes) FROM predictor.plans'), '5000', '... whole');
 
-# --- what was badly predicted ---
-
-# The plan is too new to be unusual by what it took before.
-sql("SELECT predictor.create_model('m')", 'SELECT predictor.flush()');
-my $unusual = counter($node, 'unusual_statements');
-my $sleeps = 'SET predictor.operator_sample_rate = 0; SELECT pg_sleep(2)';
-$node->safe_psql('postgres', "SET predictor.predict_all = off; $sleeps");
-is(counter($node, 'unusual_statements') - $unusual, 0, 'without a prediction nothing is badly predicted');
-$node->safe_psql('postgres', $sleeps);
-is(counter($node, 'unusual_statements') - $unusual, 1, 'a statement that takes far longer than was predicted counts as rare');
-sql('SELECT predictor.flush()');
-is(sql('SELECT total_time > 2 * predicted_high FROM predictor.execution ORDER BY id DESC LIMIT 1'), 't', 'and is recorded with its prediction');
-sql("SELECT predictor.drop_model('m')");
-
 # --- names in every encoding ---
 
 foreach my $encoding (qw(LATIN1 SQL_ASCII EUC_JP UTF8))

@@ -126,5 +126,30 @@ my $dropped = counter($node, 'dropped_unknown_database');
 in_each('SELECT 8 + 8');
 is(counter($node, 'dropped_unknown_database'), $dropped, 'before anything is captured there');
 
+# --- how many workers there are, and what binds them ---
+
+my $history = 'SET predictor.enabled = off; SELECT count(*) FROM predictor.execution';
+$node->safe_psql('postgres', "ALTER DATABASE many_1 SET $_") foreach 'default_transaction_read_only = on', "statement_timeout = '1ms'",
+	'search_path = nowhere', "lock_timeout = '1ms'", 'default_transaction_isolation = serializable', 'role = mallory';
+{
+	local $ENV{PGOPTIONS} = '-c statement_timeout=0 -c role=none -c search_path=public';
+	my $before = $node->safe_psql('many_1', $history);
+	$node->safe_psql('many_1', 'SELECT 9 + 9');
+	is($node->safe_psql('many_1', 'SELECT predictor.flush()'), 't', 'a database whose sessions may hardly do anything is stored in');
+	is($node->safe_psql('many_1', $history), $before + 1, 'as any other');
+}
+
+# Three databases in which a collector has to wait.
+my @sessions = map { open_session($node, "many_$_", '-c predictor.enabled=off') } 2 .. 4;
+session_ask($_, 'BEGIN; LOCK TABLE predictor.execution') foreach @sessions;
+$node->safe_psql("many_$_", 'SELECT 10 + 10') foreach 2 .. 4;
+my $collectors = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'predictor collector'";
+ok(wait_for_sql($node, 'postgres', $collectors, '2'), 'predictor.max_workers collectors work at a time');
+my $most = $node->safe_psql('postgres', "SET predictor.enabled = off; CREATE TEMP TABLE seen (n bigint); DO \$\$ BEGIN FOR i IN 1..200 LOOP "
+	. "PERFORM pg_stat_clear_snapshot(); INSERT INTO seen $collectors; PERFORM pg_sleep(0.01); END LOOP; END \$\$; SELECT max(n) FROM seen");
+cmp_ok($most, '<=', 2, 'and never more');
+session_ask($_, 'ROLLBACK'), session_close($_) foreach @sessions;
+ok(wait_for_sql($node, 'postgres', 'SELECT predictor.flush()'), 'all of them are stored in the end');
+
 $node->stop;
 done_testing();
