@@ -73,6 +73,8 @@ TEST_F(TrustTest, a_revoked_client_is_out_after_a_reload_and_others_are_not) {
   EXPECT_EQ(idle.get("/livez").status, 200);
   Client other = connect("db1");
   EXPECT_EQ(other.get("/livez").status, 200);
+  EXPECT_NE(other.get("/metrics").body.find("name=\"revocation_list\"} "), std::string::npos)
+      << "how long the list still lasts is watched";
   put("ca.crl", authority().revocation_list({"lost"}));
   EXPECT_EQ(reload(), "");
   EXPECT_TRUE(idle.is_closed()) << "a connection of before must not stay";
