@@ -267,9 +267,8 @@ TEST_F(ServiceTest, so_many_jobs_as_allowed_train_at_the_same_time_on_a_gpu_and_
   ASSERT_FALSE(server_->wait_ready());
   const auto running = [this] {
     int count = 0;
-    for (const nlohmann::json& job : connect().get("/v1/jobs").json()["jobs"]) {
-      count += job["state"] == "running";
-    }
+    const nlohmann::json list = connect().get("/v1/jobs").json();
+    for (const nlohmann::json& job : list["jobs"]) count += job["state"] == "running";
     return count;
   };
   for (int number : {1, 2, 3}) connect().submit(job_target(number), sample_stream(10));
