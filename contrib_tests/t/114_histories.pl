@@ -1,8 +1,9 @@
-# What a training may find: a history of timeouts alone, a very long one, tables that were altered or dropped since; and
-# trainings of one model in two databases at one time, also of databases that are copies of each other.
+# What a training may find: a history of timeouts alone, a very long one, an imported one, tables that were altered or
+# dropped since; and trainings of one model in two databases at one time, also of databases that are copies of each other.
 use strict;
 use warnings FATAL => 'all';
 
+use EngineTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PredictorTest;
@@ -12,7 +13,11 @@ use Time::HiRes qw(usleep);
 # Enough to see whether memory grows with it; a million takes a minute and two gigabytes, and needs no more memory.
 my $records = $ENV{PREDICTOR_TEST_RECORDS} // 40_000;
 
-my $node = new_server('main', "predictor.operator_sample_rate = 1\npredictor.max_history = 10000000\nmax_parallel_workers_per_gather = 0\n"
+my $place = PostgreSQL::Test::Utils::tempdir();
+make_authority($place, 'primary.example');
+my $engine = start_engine($place);
+my $node = new_server('main', engine_settings($place, 'primary.example')
+	  . "predictor.engine_url = '$engine->{url}'\npredictor.operator_sample_rate = 1\npredictor.max_history = 10000000\nmax_parallel_workers_per_gather = 0\n"
 	  . "predictor.max_trainings = 2\npredictor.max_workers = 4\nmax_wal_size = 4GB\n");
 
 sub query { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
@@ -26,7 +31,8 @@ CREATE EXTENSION IF NOT EXISTS predictor;
 CREATE TABLE item AS SELECT g AS id, g % 100 AS kind FROM generate_series(1, 2000) g;
 ANALYZE item;
 SELECT predictor.flush();
-SELECT predictor.create_model('m', options => '{"max_epochs": 2}'), predictor.create_model('quick', template => 'cost', keep_versions => 50);
+SELECT predictor.create_model('m', auto_train => false, options => '{"max_epochs": 2}'),
+	predictor.create_model('quick', template => 'cost', auto_train => false, keep_versions => 50);
 EOS
 	return;
 }
@@ -123,13 +129,11 @@ is(query('SELECT uuid FROM predictor.model ORDER BY name', 'twin'), query('SELEC
 my @databases = ('postgres', 'twin');
 query('SELECT predictor.flush()', 'twin');
 # the engine stands still until both have come to it
-is(query("SELECT state FROM predictor.check_engine()"), 'reachable', 'an engine runs');
-my $engine = query('SELECT pid FROM predictor.engine');
-kill 'STOP', $engine;
+$engine->{run}->signal('STOP');
 my $running = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'predictor trainer'";
 my %jobs = map { $_ => query("SELECT job FROM predictor.train('m', wait => false)", $_) } @databases;
 ok(wait_for_sql($node, 'postgres', $running, '2'), 'both train at one time');
-kill 'CONT', $engine;
+$engine->{run}->signal('CONT');
 foreach my $database (@databases)
 {
 	ok(wait_for_sql($node, $database, "SELECT state, attempts, error IS NULL FROM predictor.training_jobs WHERE job = '$jobs{$database}'", 'done|1|t'), "$database has its version");
@@ -140,11 +144,11 @@ isnt(query("SELECT encode(sha256, 'hex') FROM predictor.model_version WHERE job 
 
 query("ALTER SYSTEM SET predictor.max_trainings = 1; SELECT pg_reload_conf()");
 ok(wait_for_sql($node, 'postgres', 'SHOW predictor.max_trainings', '1'), 'with room for one training in the server');
-kill 'STOP', $engine;
+$engine->{run}->signal('STOP');
 %jobs = map { $_ => query("SELECT job FROM predictor.train('m', wait => false)", $_) } @databases;
 my ($waited, $most) = (0, 0);
 wait_for(sub {
-	kill 'CONT', $engine if $waited;
+	$engine->{run}->signal('CONT') if $waited;
 	my $trainers = query($running);
 	my $states = join ' ', sort map { query("SELECT state FROM predictor.training_jobs WHERE job = '$jobs{$_}'", $_) } @databases;
 	$most = $trainers if $trainers > $most;
@@ -153,5 +157,51 @@ wait_for(sub {
 }) or die 'the trainings do not end';
 is("$most $waited", '1 1', 'two databases train one after the other');
 
+# --- a cold start ---
+
+query("ALTER SYSTEM SET predictor.auto_train = on; SELECT pg_reload_conf()");
+query('CREATE DATABASE cold');
+query(<<'EOS', 'cold');
+SET predictor.enabled = off;
+CREATE EXTENSION predictor;
+CREATE TABLE item AS SELECT g AS id, g % 100 AS kind FROM generate_series(1, 10000) g;
+ANALYZE item;
+SELECT predictor.create_model('m', options => '{"max_epochs": 3}');
+EOS
+my $source = "SELECT source, version > 0 FROM predictor.predict_total('SELECT count(*) FROM item WHERE kind < 3')";
+is(query($source, 'cold'), 'baseline|f', 'a new database answers at once, with the cost, and says so');
+query(<<'EOS', 'cold');
+SET predictor.enabled = off;
+DO $$
+DECLARE
+	plan jsonb;
+BEGIN
+	FOR i IN 1 .. 120 LOOP
+		EXECUTE format('EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) SELECT count(*) FROM item WHERE kind < %s', i % 10) INTO plan;
+		PERFORM predictor.import_plan(plan);
+	END LOOP;
+END
+$$;
+SELECT predictor.flush();
+EOS
+ok(wait_for_sql($node, 'cold', 'SELECT active_version FROM predictor.models', '1'), 'after an import it has trained itself');
+like(query($source, 'cold'), qr/^cache\|t$/, 'and answers from what it remembers of it');
+is(query("SELECT source FROM predictor.predict_total('SELECT count(*) FROM pg_class a, pg_class b, pg_class c')", 'cold') ne '', 1, 'as well as anything else');
+
+# --- two hold-outs ---
+
+query('SELECT predictor.reset_history()', 'cold');
+query(join(";\n", map { my $sum = join ' + ', ('kind') x $_; ("SELECT $sum FROM item WHERE id < 50") x 5 } 1 .. 60) . ';SELECT predictor.flush()', 'cold');
+query("SELECT predictor.train('m')", 'cold');
+is(query(<<'EOS', 'cold'), 't|t|t|t|t', 'with queries enough some are withheld whole, and the verdict has the numbers of both hold-outs');
+SELECT (verdict #>> '{newest,statements}')::int > 0 AND (verdict #>> '{withheld,statements}')::int > 0,
+	(verdict #>> '{withheld,queries}')::int BETWEEN 1 AND 20,
+	verdict #> '{withheld,challenger}' ?& '{q50,q95,node_q50,node_q95,coverage}',
+	(SELECT bool_and((c.value ->> 'inside')::float8 BETWEEN 0 AND 1) FROM jsonb_each(verdict #> '{newest,challenger,coverage}') c),
+	jsonb_array_length(verdict #> '{newest,ln_q50_difference}') = 3 AND jsonb_array_length(verdict #> '{withheld,ln_q95_difference}') = 3
+FROM predictor.model_versions ORDER BY version DESC LIMIT 1
+EOS
+
+stop_engine($engine);
 $node->stop;
 done_testing();
