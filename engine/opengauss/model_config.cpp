@@ -45,7 +45,7 @@ bool read_labels(const json& value, std::string& labels) {
   if (!value.is_string()) return false;
   const auto& text = value.get_ref<const std::string&>();
   labels.clear();
-  for (const char letter : std::string_view(kLabelLetters)) {
+  for (const char letter : std::string_view(kOpenGaussLetters)) {
     const auto count = std::count(text.begin(), text.end(), letter);
     if (count > 1) return false;
     if (count == 1) labels += letter;
@@ -137,19 +137,6 @@ std::string model_directory_name(const std::string& model_name) {
     plain += is_plain ? c : '_';
   }
   return plain + "." + sha256_hex(std::as_bytes(std::span(model_name))).substr(0, 24);
-}
-
-json config_to_json(const ModelConfig& config) {
-  return {{"template_name", "rlstm"},        {"model_name", config.model_name},
-          {"max_epoch", config.max_epoch},   {"learning_rate", config.learning_rate},
-          {"dim_red", config.dim_red},       {"hidden_units", config.hidden_units},
-          {"batch_size", config.batch_size}, {"labels", config.labels}};
-}
-
-std::optional<ModelConfig> config_from_json(const json& content) {
-  ModelConfig config;
-  if (read_model_config(content, config).letter != '0') return std::nullopt;
-  return config;
 }
 
 }  // namespace predictor::engine::opengauss

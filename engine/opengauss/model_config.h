@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,10 +40,6 @@ bool is_model_name(std::string_view name);
 
 // A file name for the model that no name can lead astray: what is plain of it, and a hash of it.
 std::string model_directory_name(const std::string& model_name);
-
-nlohmann::json config_to_json(const ModelConfig& config);
-// Nothing if it is not what config_to_json() writes.
-std::optional<ModelConfig> config_from_json(const nlohmann::json& content);
 
 }  // namespace predictor::engine::opengauss
 

@@ -124,14 +124,5 @@ TEST(ModelConfig, no_name_leads_a_path_astray) {
   }
 }
 
-TEST(ModelConfig, what_is_written_is_read_again) {
-  ModelConfig config;
-  ASSERT_EQ(read_model_config(kernel_request(), config).letter, '0');
-  const std::optional<ModelConfig> again = config_from_json(config_to_json(config));
-  ASSERT_TRUE(again);
-  EXPECT_EQ(config_to_json(*again), config_to_json(config));
-  EXPECT_FALSE(config_from_json({{"model_name", "m"}}));
-}
-
 }  // namespace
 }  // namespace predictor::engine::opengauss

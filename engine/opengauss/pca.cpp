@@ -73,15 +73,6 @@ Matrix diagonalize(Matrix& matrix) {
 
 }  // namespace
 
-void Pca::apply(const float* in, float* out) const {
-  for (int i = 0; i < outputs; i++) {
-    const float* component = components.data() + static_cast<size_t>(i) * inputs;
-    float sum = 0;
-    for (int j = 0; j < inputs; j++) sum += component[j] * (in[j] - mean[j]);
-    out[i] = sum;
-  }
-}
-
 Pca fit_pca(std::span<const float> rows, int inputs, double share) {
   Pca pca;
   pca.inputs = inputs;

@@ -7,19 +7,10 @@
 #define PREDICTOR_ENGINE_OPENGAUSS_PCA_H
 
 #include <span>
-#include <vector>
+
+#include "plan/opengauss_model.h"
 
 namespace predictor::engine::opengauss {
-
-struct Pca {
-  int inputs = 0;
-  int outputs = 0;
-  std::vector<float> mean;        // [inputs]
-  std::vector<float> components;  // [outputs][inputs]
-
-  // `in` holds `inputs` numbers, `out` takes `outputs`.
-  void apply(const float* in, float* out) const;
-};
 
 // Of rows of `inputs` numbers; keeps the fewest components, at least one, that hold `share` (0, 1]
 // of the variance.

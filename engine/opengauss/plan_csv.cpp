@@ -21,7 +21,7 @@ struct Row {
   uint32_t parent_id;
   size_t line;
   size_t features;
-  double labels[kLabelCount];
+  double labels[kOpenGaussLabels];
 };
 
 using Rows = std::vector<Row>;
@@ -76,7 +76,7 @@ Failure Reader::read_line(std::string_view text, size_t line) {
       row.parent_id > kMostNodeId) {
     return wrong(line, "its node ids must be whole numbers up to " + std::to_string(kMostNodeId));
   }
-  for (int i = 0; i < kLabelCount; i++) {
+  for (int i = 0; i < kOpenGaussLabels; i++) {
     if (!parse(fields[kEncodingField + 1 + i], row.labels[i]) || !std::isfinite(row.labels[i])) {
       return wrong(line, "its times, rows and memory must be finite numbers");
     }

@@ -16,12 +16,9 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "plan/opengauss_model.h"
 
 namespace predictor::engine::opengauss {
-
-// Labels of a node, in the order of openGauss's letters STRM.
-inline constexpr int kLabelCount = 4;
-inline constexpr char kLabelLetters[] = "STRM";
 
 // Beyond these a file is refused.
 inline constexpr size_t kMostNodesOfQuery = 10000;
@@ -29,10 +26,10 @@ inline constexpr uint32_t kMostNodeId = 100000;
 
 struct PlanCsv {
   struct Node {
-    uint32_t id;                 // plan_node_id; 0 for some nodes of InitPlans
-    int32_t parent;              // position in the query's nodes, always smaller; -1 at a root
-    size_t features;             // where its numbers begin in `features`
-    double labels[kLabelCount];  // negative: not measured
+    uint32_t id;                      // plan_node_id; 0 for some nodes of InitPlans
+    int32_t parent;                   // position in the query's nodes, always smaller; -1 at a root
+    size_t features;                  // where its numbers begin in `features`
+    double labels[kOpenGaussLabels];  // negative: not measured
   };
   struct Query {
     int64_t id;

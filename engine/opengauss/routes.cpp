@@ -1,6 +1,7 @@
 #include "engine/opengauss/routes.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 
 #include "engine/json_text.h"
 #include "engine/log.h"
+#include "engine/model/model.h"
 #include "engine/opengauss/multipart.h"
 #include "engine/opengauss/train_log.h"
 #include "engine/opengauss/training.h"
@@ -71,15 +73,27 @@ std::optional<std::string> member(const std::string& body, const char* key) {
   return value.is_string() ? value.get<std::string>() : std::string();
 }
 
+// What the hexadecimal digits say; empty where they are none.
+std::string from_hex(std::string_view digits) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+    unsigned value = 0;
+    const char* const end = digits.data() + i + 2;
+    if (std::from_chars(end - 2, end, value, 16).ptr != end) return {};
+    bytes += static_cast<char>(value);
+  }
+  return bytes;
+}
+
 // The value, where a label is trained; -1 where not, as the contract has it.
-double of_label(const TrainingFacts& facts, const std::array<double, kLabelCount>& values,
+double of_label(const OpenGaussFacts& facts, const std::array<double, kOpenGaussLabels>& values,
                 char label) {
   const bool is_trained = facts.labels.find(label) != std::string::npos;
-  return is_trained ? values[std::string_view(kLabelLetters).find(label)] : -1;
+  return is_trained ? values[std::string_view(kOpenGaussLetters).find(label)] : -1;
 }
 
 json training_answer(const TrainingOutcome& outcome) {
-  const TrainingFacts& facts = outcome.facts;
+  const OpenGaussFacts& facts = outcome.facts;
   return {{"re_startup", of_label(facts, facts.ratio, 'S')},
           {"re_total", of_label(facts, facts.ratio, 'T')},
           {"re_row", of_label(facts, facts.ratio, 'R')},
@@ -249,23 +263,39 @@ Decision Routes::file_decision(const Client& client, const RequestHead& head, bo
         std::move(*boundary), kMostPlanBytes, Intake::Place::kPrediction, uploads_,
         [this, client](std::optional<std::string> csv) { return predict(client, csv); }));
   }
-  ModelConfig config;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto configured = configured_.find(client.name);
-    if (configured == configured_.end()) {
-      uploads_--;
-      return absorb([] { return page(409, "no model is configured; ask /configure first"); });
-    }
-    config = configured->second;
+  const Result<Training> wanted_training = training_of(client, head.target);
+  if (!wanted_training) {
+    uploads_--;
+    return absorb([error = wanted_training.error()] { return refusal(error); });
   }
+  const Training& training = wanted_training.value();
   const size_t limit =
       std::min<uint64_t>(settings_.current()->limits.upload_bytes, kMostTrainingBytes);
   return wanted(std::make_unique<FileIntake>(
       std::move(*boundary), limit, Intake::Place::kLong, uploads_,
-      [this, client, config](std::optional<std::string> csv) {
-        return csv ? train(client, config, std::move(*csv)) : letter('M');
+      [this, client, training](std::optional<std::string> csv) {
+        return csv ? train(client, training, std::move(*csv)) : letter('M');
       }));
+}
+
+Result<Routes::Training> Routes::training_of(const Client& client, const std::string& target) {
+  constexpr std::string_view kWithBundle = "/train?bundle=";
+  Training training;
+  if (target.starts_with(kWithBundle)) {
+    const std::string request = from_hex(std::string_view(target).substr(kWithBundle.size()));
+    const ConfigAnswer found =
+        read_model_config(json::parse(request, nullptr, false), training.config);
+    if (found.letter != '0') return Error{"bad_configuration", found.reason, 400};
+    training.wants_bundle = true;
+    return training;
+  }
+  const std::lock_guard lock(mutex_);
+  const auto configured = configured_.find(client.name);
+  if (configured == configured_.end()) {
+    return Error{"not_configured", "no model is configured; ask /configure first", 409};
+  }
+  training.config = configured->second;
+  return training;
 }
 
 Response Routes::configure(const Client& client, const std::string& body) {
@@ -277,7 +307,6 @@ Response Routes::configure(const Client& client, const std::string& body) {
     log_warning(client.name + ": /configure refused: " + printable(found.reason));
     return letter(found.letter);
   }
-  if (Failure failure = models_.save_config(client.space, config)) return refusal(*failure);
   const std::lock_guard lock(mutex_);
   configured_[client.name] = config;
   return letter('0');
@@ -313,7 +342,8 @@ void Routes::end_training(const std::string& space, const std::string& model) {
   training_.erase({space, model});
 }
 
-Response Routes::train(const Client& client, const ModelConfig& config, std::string csv) {
+Response Routes::train(const Client& client, const Training& training, std::string csv) {
+  const ModelConfig& config = training.config;
   if (!begin_training(client.space, config.model_name)) return letter('R');
   Response response;
   try {
@@ -325,7 +355,7 @@ Response Routes::train(const Client& client, const ModelConfig& config, std::str
       response = letter('R');
     } else {
       const SlotHolder holder(slots_);
-      response = train_in_slot(client, config, plans.value());
+      response = train_in_slot(client, training, plans.value());
     }
   } catch (const std::exception& problem) {
     log_error(client.name + ": training \"" + printable(config.model_name) +
@@ -336,8 +366,9 @@ Response Routes::train(const Client& client, const ModelConfig& config, std::str
   return response;
 }
 
-Response Routes::train_in_slot(const Client& client, const ModelConfig& config,
+Response Routes::train_in_slot(const Client& client, const Training& training,
                                const PlanCsv& plans) {
+  const ModelConfig& config = training.config;
   bool is_damaged = false;
   const auto earlier = models_.load(client.space, config.model_name, is_damaged);
   TrainLog log(models_.log_path(client.space, config.model_name), config.model_name, config.labels,
@@ -346,7 +377,8 @@ Response Routes::train_in_slot(const Client& client, const ModelConfig& config,
   const TrainingOutcome outcome =
       train_model(request, [&log](const LstmReport& report) { log.note(report); });
   log.finish();
-  const std::vector<std::byte> bytes = write_trained_model(outcome.facts, outcome.weights);
+  const std::vector<std::byte> bytes =
+      write_opengauss_model(outcome.facts, outcome.weights, openssl_sha256);
   if (bytes.empty()) {
     return page(500, "the model is larger than a model may be; configure fewer hidden_units");
   }
@@ -356,8 +388,13 @@ Response Routes::train_in_slot(const Client& client, const ModelConfig& config,
   log_info(client.name + ": trained \"" + printable(config.model_name) + "\" on " +
            std::to_string(plans.queries.size()) + " queries, " +
            std::to_string(plans.node_count()) + " nodes");
+  json answer = training_answer(outcome);
+  if (training.wants_bundle) {
+    const std::span<const std::byte> all = bytes;
+    answer["bundle"] = to_hex({reinterpret_cast<const uint8_t*>(all.data()), all.size()});
+  }
   Response response;
-  response.body = json_text(training_answer(outcome));
+  response.body = json_text(answer);
   return response;
 }
 
@@ -379,11 +416,11 @@ Response Routes::predict(const Client& client, const std::optional<std::string>&
                   {"pred_total", nullptr},
                   {"pred_rows", nullptr},
                   {"pred_mem", nullptr}};
-  constexpr const char* kKeys[kLabelCount] = {"pred_startup", "pred_total", "pred_rows",
-                                              "pred_mem"};
+  constexpr const char* kKeys[kOpenGaussLabels] = {"pred_startup", "pred_total", "pred_rows",
+                                                   "pred_mem"};
   const std::string& trained = model->facts().labels;
   for (size_t i = 0; i < trained.size(); i++) {
-    content[kKeys[std::string_view(kLabelLetters).find(trained[i])]] =
+    content[kKeys[std::string_view(kOpenGaussLetters).find(trained[i])]] =
         label_answer(labels, i, trained.size(), query);
   }
   Response response;

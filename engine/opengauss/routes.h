@@ -27,6 +27,7 @@
 #include "engine/live_settings.h"
 #include "engine/opengauss/leases.h"
 #include "engine/opengauss/models.h"
+#include "engine/opengauss/plan_csv.h"
 #include "engine/training_slots.h"
 
 namespace predictor::engine::opengauss {
@@ -51,20 +52,28 @@ class Routes {
     std::string name;
     std::string space;
   };
+  // What a training was asked for. openGauss's kernel gets what it configured last. A PostgreSQL
+  // server, whose sessions are one client, says itself what it wants, in hexadecimal digits:
+  // /train?bundle=JSON; and it gets the model as well, to answer with it by itself.
+  struct Training {
+    ModelConfig config;
+    bool wants_bundle = false;
+  };
   using JsonAnswer = Response (Routes::*)(const Client&, const std::string& body);
 
   Response configure(const Client& client, const std::string& body);
   Response track(const Client& client, const std::string& body);
   Response model_setup(const Client& client, const std::string& body);
-  Response train(const Client& client, const ModelConfig& config, std::string csv);
+  Response train(const Client& client, const Training& training, std::string csv);
   Response predict(const Client& client, const std::optional<std::string>& csv);
 
   Decision follow(const Caller& caller, const RequestHead& head);
   Result<Client> client_of(const Caller& caller) const;
   Decision file_decision(const Client& client, const RequestHead& head, bool is_training);
+  Result<Training> training_of(const Client& client, const std::string& target);
   bool begin_training(const std::string& space, const std::string& model);
   void end_training(const std::string& space, const std::string& model);
-  Response train_in_slot(const Client& client, const ModelConfig& config, const PlanCsv& plans);
+  Response train_in_slot(const Client& client, const Training& training, const PlanCsv& plans);
 
   const LiveSettings& settings_;
   TrainingSlots& slots_;

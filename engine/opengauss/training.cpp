@@ -5,6 +5,8 @@
 #include <limits>
 #include <string_view>
 
+#include "engine/opengauss/pca.h"
+
 namespace predictor::engine::opengauss {
 namespace {
 
@@ -13,18 +15,13 @@ constexpr double kUnitLearningRate = 3e-3;
 constexpr double kConvergedRatio = 2;
 
 int label_index(char letter) {
-  return static_cast<int>(std::string_view(kLabelLetters).find(letter));
+  return static_cast<int>(std::string_view(kOpenGaussLetters).find(letter));
 }
 
-// One past the last node of each node's sub-plan; nodes are in pre-order.
-std::vector<int32_t> subtree_ends(const PlanCsv::Query& query) {
-  std::vector<int32_t> end(query.nodes.size());
-  for (size_t i = query.nodes.size(); i-- > 0;) {
-    end[i] = std::max(end[i], static_cast<int32_t>(i) + 1);
-    const int32_t parent = query.nodes[i].parent;
-    if (parent >= 0) end[parent] = std::max(end[parent], end[i]);
-  }
-  return end;
+std::vector<int32_t> parents_of(const PlanCsv::Query& query) {
+  std::vector<int32_t> parents;
+  for (const PlanCsv::Node& node : query.nodes) parents.push_back(node.parent);
+  return parents;
 }
 
 void append_features(const PlanCsv& plans, const PlanCsv::Node& node, const Pca& pca,
@@ -44,7 +41,7 @@ LstmSamples make_samples(const PlanCsv& plans, const std::string& labels, const 
   samples.labels = static_cast<int>(labels.size());
   for (size_t q = 0; q < plans.queries.size(); q++) {
     const auto first = static_cast<int32_t>(samples.nodes());
-    for (const int32_t end : subtree_ends(plans.queries[q])) {
+    for (const int32_t end : subtree_ends(parents_of(plans.queries[q]))) {
       samples.subtree_end.push_back(first + end);
     }
     for (const PlanCsv::Node& node : plans.queries[q].nodes) {
@@ -69,7 +66,7 @@ Pca choose_pca(const TrainingRequest& request, bool goes_on) {
 
 bool can_go_on(const TrainingRequest& request) {
   if (request.earlier == nullptr) return false;
-  const TrainingFacts& facts = request.earlier->facts();
+  const OpenGaussFacts& facts = request.earlier->facts();
   return request.earlier->feature_count() == request.plans->feature_count &&
          facts.labels == request.config.labels &&
          (facts.pca.outputs > 0) == (request.config.dim_red > 0) &&
@@ -77,11 +74,11 @@ bool can_go_on(const TrainingRequest& request) {
              static_cast<uint32_t>(request.config.hidden_units);
 }
 
-void note_maxima(const PlanCsv& plans, std::array<double, kLabelCount>& maxima) {
+void note_maxima(const PlanCsv& plans, std::array<double, kOpenGaussLabels>& maxima) {
   for (double& most : maxima) most = std::max(most, 1.0);
   for (const PlanCsv::Query& query : plans.queries) {
     for (const PlanCsv::Node& node : query.nodes) {
-      for (int i = 0; i < kLabelCount; i++) maxima[i] = std::max(maxima[i], node.labels[i]);
+      for (int i = 0; i < kOpenGaussLabels; i++) maxima[i] = std::max(maxima[i], node.labels[i]);
     }
   }
 }
@@ -131,24 +128,9 @@ TrainingOutcome train_model(const TrainingRequest& request,
 
 std::vector<double> predict_nodes(const TrainedModel& model, const PlanCsv& plans,
                                   const PlanCsv::Query& query) {
-  const Lstm& network = model.network();
   std::vector<float> features;
-  for (const PlanCsv::Node& node : query.nodes) {
-    append_features(plans, node, model.facts().pca, features);
-  }
-  std::vector<float> scratch(network.scratch_floats());
-  std::vector<float> answers(network.labels());
-  std::vector<double> labels;
-  const std::vector<int32_t> ends = subtree_ends(query);
-  for (size_t i = 0; i < ends.size(); i++) {
-    network.run(features.data() + i * network.inputs(), ends[i] - static_cast<int>(i),
-                scratch.data(), answers.data());
-    for (const float answer : answers) {
-      // Beyond e^40 nothing is plausible; and the sum of many stays finite.
-      labels.push_back(std::max(0.0, std::expm1(std::min<double>(answer, 40))));
-    }
-  }
-  return labels;
+  for (const PlanCsv::Node& node : query.nodes) append_features(plans, node, {}, features);
+  return model.predict(features, parents_of(query));
 }
 
 }  // namespace predictor::engine::opengauss

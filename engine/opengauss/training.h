@@ -25,7 +25,7 @@ struct TrainingRequest {
 };
 
 struct TrainingOutcome {
-  TrainingFacts facts;
+  OpenGaussFacts facts;
   LstmWeights weights;
   int feature_length = 0;     // of the network: 67, or fewer by dim_red
   bool is_converged = false;  // every label's ratio error is at most 2

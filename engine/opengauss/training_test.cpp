@@ -82,7 +82,7 @@ TrainingOutcome trained(const PlanCsv& plans, const ModelConfig& config,
 }
 
 std::shared_ptr<const TrainedModel> opened(const TrainingOutcome& outcome) {
-  return TrainedModel::open(write_trained_model(outcome.facts, outcome.weights));
+  return TrainedModel::open(write_opengauss_model(outcome.facts, outcome.weights, openssl_sha256));
 }
 
 double mean_ratio(const TrainedModel& model, const PlanCsv& plans) {
@@ -155,7 +155,8 @@ TEST(OpenGaussModels, damaged_files_are_quarantined) {
   EXPECT_FALSE(is_damaged);
   const PlanCsv plans = parsed("1, 1, 0, 1 0 1 , 0, 7, 1, 1\n2, 1, 0, 1 1 1 , 0, 3, 1, 1\n");
   const TrainingOutcome outcome = trained(plans, quick_config("ST"));
-  std::vector<std::byte> bytes = write_trained_model(outcome.facts, outcome.weights);
+  std::vector<std::byte> bytes =
+      write_opengauss_model(outcome.facts, outcome.weights, openssl_sha256);
   ASSERT_FALSE(models.save_trained("db", "m", bytes));
   const auto model = models.load("db", "m", is_damaged);
   ASSERT_TRUE(model);
