@@ -299,6 +299,8 @@ std::string environment_name(const SettingInfo& setting) {
 }
 
 Failure apply_setting(Settings& settings, const std::string& key, const std::string& text) {
+  // Its name where the settings of certificates have a table of their own.
+  if (key == "ssl.ca_dir") return apply_setting(settings, "ca_dir", text);
   for (const Entry& entry : table()) {
     if (key != entry.info.key) continue;
     if (const auto allowed = entry.field.apply(settings, text)) {

@@ -56,6 +56,11 @@ TEST_F(SettingsTest, what_is_not_a_setting_is_refused) {
   EXPECT_NE(problem_of("a = 1\n= 2").find("line 2"), std::string::npos);
 }
 
+TEST_F(SettingsTest, the_certificates_directory_may_stand_in_table_ssl) {
+  EXPECT_EQ(problem_of("data_dir = 'a'\n[ssl]\nca_dir = '/path/to/CA'"), "");
+  EXPECT_EQ(settings_.ca_dir, "/path/to/CA");
+}
+
 TEST_F(SettingsTest, command_line_wins_over_environment_over_file) {
   std::ofstream(file_) << "data_dir = 'a'\nca_dir = 'a'\nport_file = 'a'\nthreads = 1";
   ::setenv("PREDICTORD_CA_DIR", "b", 1);
