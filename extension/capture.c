@@ -34,6 +34,7 @@
 #include "extension/extract.h"
 #include "extension/fingerprint.h"
 #include "extension/kinds.h"
+#include "extension/opengauss_texts.h"
 #include "extension/ring.h"
 #include "extension/sampling.h"
 #include "extension/serve.h"
@@ -90,6 +91,8 @@ describe(Statement *statement, const HashKey *key)
 		return;
 	}
 	kinds_remember(&statement->key, statement->extract);
+	if (predictor_opengauss_capture)
+		opengauss_hash_texts(queryDesc, statement->extract);
 	statement->extract->record.statement.planning_time = statement->planning_ms;
 	serve_annotate(&statement->extract->record, queryDesc);
 	memset(&statement->client, 0, sizeof(statement->client));

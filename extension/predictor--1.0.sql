@@ -137,6 +137,8 @@ CREATE TABLE predictor.execution (
 	all_visible float4[] NOT NULL,
 	index_pages float4[] NOT NULL,
 	index_height smallint[] NOT NULL,
+	/* NULL without predictor.opengauss_capture */
+	text_hashes integer[],
 	actual_flags integer[] NOT NULL,
 	/* NULL where the nodes were not instrumented */
 	actual_startup float8[],

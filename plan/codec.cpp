@@ -15,7 +15,7 @@ static_assert(std::endian::native == std::endian::little,
 constexpr char kMagic[8] = {'P', 'G', 'P', 'R', 'E', 'D', 'R', 'C'};
 constexpr size_t kPrefixSize = 4;       // length of what follows
 constexpr size_t kStatementSize = 125;  // see visit_statement()
-constexpr size_t kPlannedSize = 137;    // of a node; see visit_planned()
+constexpr size_t kPlannedSize = 141;    // of a node; see visit_planned()
 constexpr size_t kActualSize = 74;      // of a node; see visit_actual()
 
 // The order of fields, once for both directions: `visit` gets every field in turn.
@@ -41,7 +41,7 @@ void visit_planned(Node& n, Visit&& visit) {
   visit(n.startup_cost), visit(n.total_cost), visit(n.plan_rows), visit(n.relation_pages);
   visit(n.relation_tuples), visit(n.plan_width), visit(n.workers_planned);
   visit(n.planned_batches), visit(n.selectivity), visit(n.all_visible), visit(n.index_pages);
-  visit(n.index_height);
+  visit(n.index_height), visit(n.text_hashes);
 }
 
 template <typename Node, typename Visit>
@@ -123,7 +123,8 @@ bool has_sane_structure(const PredictorNode& n, int position) {
   bool parent = position == 0 ? n.parent == -1 : n.parent >= 0 && n.parent < position;
   return parent && n.op < PREDICTOR_OPERATOR_COUNT && n.relationship <= PREDICTOR_REL_SUBQUERY &&
          n.join_type <= PREDICTOR_JOIN_RIGHT_SEMI && n.strategy <= PREDICTOR_STRATEGY_MIXED &&
-         n.partial_mode <= PREDICTOR_PARTIAL_FINALIZE && n.command <= PREDICTOR_COMMAND_LAST;
+         n.partial_mode <= PREDICTOR_PARTIAL_FINALIZE && n.command <= PREDICTOR_COMMAND_LAST &&
+         n.text_hashes < 2 * PREDICTOR_NODE_HAS_TEXT_HASHES;
 }
 
 // Nodes that were not instrumented have nothing measured, and those are most.

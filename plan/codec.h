@@ -21,7 +21,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kCodecVersion = 3;
+inline constexpr uint32_t kCodecVersion = 4;
 inline constexpr size_t kStreamHeaderSize = 16;
 
 // Bytes that encode_record() will write at most for a plan of so many nodes, length prefix

@@ -130,7 +130,7 @@ TEST(Codec, random_bytes_never_allocate_more_than_they_warrant) {
 
 TEST(Codec, refuses_what_cannot_be) {
   std::vector<std::byte> good = encode(test::nested_loop_plan());
-  constexpr size_t kCount = 4 + 125, kFirstNode = kCount + 4, kSecondNode = kFirstNode + 137;
+  constexpr size_t kCount = 4 + 125, kFirstNode = kCount + 4, kSecondNode = kFirstNode + 141;
   constexpr size_t kParent = 12, kTotalCost = 80, kTotalTime = 4 + 40;
   EXPECT_EQ(decode(patched(good, kCount, 0u)), DecodeStatus::kBadCount);
   EXPECT_EQ(decode(patched(good, kCount, 5001u)), DecodeStatus::kBadCount);

@@ -1,6 +1,7 @@
 #include "plan/opengauss_encoding.h"
 
 #include <bit>
+#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -258,4 +259,54 @@ extern "C" void predictor_opengauss_words(int op, int strategy, int command,
   } else if (op == PREDICTOR_OP_MODIFY_TABLE) {
     *strategy_word = command_word_of(command);
   }
+}
+
+extern "C" const char* predictor_opengauss_options(int op, int join_type) {
+  if (op == PREDICTOR_OP_SAMPLE_SCAN) return "SAMPLE ";
+  switch (join_type) {
+    case PREDICTOR_JOIN_INNER:
+      return "INNER ";
+    case PREDICTOR_JOIN_LEFT:
+      return "LEFT ";
+    case PREDICTOR_JOIN_FULL:
+      return "FULL ";
+    case PREDICTOR_JOIN_RIGHT:
+      return "RIGHT ";
+    case PREDICTOR_JOIN_SEMI:
+      return "SEMI ";
+    case PREDICTOR_JOIN_ANTI:
+      return "ANTI ";
+    case PREDICTOR_JOIN_RIGHT_ANTI:
+      return "RIGHT ANTI ";
+    case PREDICTOR_JOIN_RIGHT_SEMI:
+      return "RIGHT SEMI ";
+    default:
+      return "";
+  }
+}
+
+extern "C" void predictor_opengauss_shape(uint64_t predicate, char* out) {
+  if (predicate == 0) {
+    std::snprintf(out, PREDICTOR_OPENGAUSS_SHAPE_SIZE, " ");
+  } else {
+    std::snprintf(out, PREDICTOR_OPENGAUSS_SHAPE_SIZE, "  && (shape %" PRIx64 ")", predicate);
+  }
+}
+
+extern "C" size_t predictor_opengauss_encode_node(const PredictorNode* node, char* out) {
+  const char* operation;
+  const char* strategy;
+  predictor_opengauss_words(node->op, node->strategy, node->command, &operation, &strategy);
+  uint32_t condition = node->text_hashes;
+  uint32_t projection = node->text_hashes >> PREDICTOR_OPENGAUSS_HASH_BITS;
+  if (node->text_hashes == 0) {
+    char shape[PREDICTOR_OPENGAUSS_SHAPE_SIZE];
+    predictor_opengauss_shape(node->predicate, shape);
+    condition = predictor_opengauss_hash(shape, std::strlen(shape));
+    projection = predictor_opengauss_hash(" ", 1);
+  }
+  const int64_t dop = 1 + (node->workers_planned > 0 ? node->workers_planned : 0);
+  return predictor_opengauss_encode(operation, "ROW", strategy,
+                                    predictor_opengauss_options(node->op, node->join_type), dop,
+                                    condition, projection, out);
 }

@@ -19,12 +19,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "plan/plan_record.h"
+
 #define PREDICTOR_OPENGAUSS_FEATURES 67
 #define PREDICTOR_OPENGAUSS_HASH_BITS 12
 
 /* Enough for the text of any encoding: 1/dop takes at most 6 bytes, every other number 1, and a
  * space follows each; then the terminating zero. */
 #define PREDICTOR_OPENGAUSS_TEXT_SIZE 160
+#define PREDICTOR_OPENGAUSS_SHAPE_SIZE 40
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,6 +55,25 @@ size_t predictor_opengauss_encode(const char* operation, const char* orientation
  */
 void predictor_opengauss_words(int op, int strategy, int command, const char** operation_word,
                                const char** strategy_word);
+
+/*
+ * openGauss's words for how a node joins, or that it samples. Each is followed by a space, which
+ * keeps the encoding above from knowing them, as it does with openGauss's own.
+ */
+const char* predictor_opengauss_options(int op, int join_type);
+
+/*
+ * The text that stands for a condition whose own is not known: its shape, which has no literals.
+ * `out` holds PREDICTOR_OPENGAUSS_SHAPE_SIZE bytes.
+ */
+void predictor_opengauss_shape(uint64_t predicate, char* out);
+
+/*
+ * The encoding of a node of PostgreSQL's: with the hashes of its texts where the node has them,
+ * else with those of its shape and of an empty projection. Otherwise as
+ * predictor_opengauss_encode().
+ */
+size_t predictor_opengauss_encode_node(const PredictorNode* node, char* out);
 
 #ifdef __cplusplus
 }

@@ -73,6 +73,35 @@ TEST(OpenGaussEncoding, strategies_and_options_depend_on_the_operation) {
             std::string("0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 "));
 }
 
+TEST(OpenGaussEncoding, options_of_nodes_leave_zeros_as_those_of_the_kernel_do) {
+  EXPECT_STREQ(predictor_opengauss_options(PREDICTOR_OP_HASH_JOIN, PREDICTOR_JOIN_RIGHT_SEMI),
+               "RIGHT SEMI ");
+  EXPECT_STREQ(predictor_opengauss_options(PREDICTOR_OP_SAMPLE_SCAN, PREDICTOR_JOIN_NONE),
+               "SAMPLE ");
+  EXPECT_STREQ(predictor_opengauss_options(PREDICTOR_OP_SORT, PREDICTOR_JOIN_NONE), "");
+  const std::string join = encode("JOIN", "ROW", "HASH", "INNER ", 1, "", "");
+  for (int i = 36; i < 43; i++) EXPECT_EQ(number(join, i), "0") << i;
+}
+
+// A node has the hashes of its texts, or those of what stands for them.
+TEST(OpenGaussEncoding, nodes_are_encoded_with_hashes_of_their_texts_or_shapes) {
+  const auto encoded = [](const PredictorNode& node) {
+    char text[PREDICTOR_OPENGAUSS_TEXT_SIZE];
+    return std::string(text, predictor_opengauss_encode_node(&node, text));
+  };
+  PredictorNode node;
+  predictor_clear_node(&node);
+  node.op = PREDICTOR_OP_SEQ_SCAN;
+  node.workers_planned = 3;
+  EXPECT_EQ(encoded(node), encode("SCAN", "ROW", "SEQ", "", 4, " ", " "));
+  node.predicate = 0xabc;
+  EXPECT_EQ(encoded(node), encode("SCAN", "ROW", "SEQ", "", 4, "  && (shape abc)", " "));
+  const uint32_t condition = predictor_opengauss_hash("x", 1) & 0xfff;
+  const uint32_t projection = predictor_opengauss_hash("y", 1) & 0xfff;
+  node.text_hashes = PREDICTOR_NODE_HAS_TEXT_HASHES | condition | projection << 12;
+  EXPECT_EQ(encoded(node), encode("SCAN", "ROW", "SEQ", "", 4, "x", "y"));
+}
+
 TEST(OpenGaussEncoding, unknown_words_leave_zeros) {
   const std::string unknown = encode("ASOF", "DIAGONAL", "SEQ", "INNER", 1, "", "");
   for (int i = 1; i < 43; i++) EXPECT_EQ(number(unknown, i), "0") << i;

@@ -40,6 +40,9 @@ typedef enum PredictorInstrumentation {
 #define PREDICTOR_NODE_HAS_BUFFERS 0x2000 /* actual_hit, _read and _temp are measured */
 #define PREDICTOR_NODE_ACTUAL_FLAGS 0x3f00
 
+/* in a node's text_hashes: there are some */
+#define PREDICTOR_NODE_HAS_TEXT_HASHES 0x01000000
+
 typedef struct PredictorNode {
   /* Structure. All of it goes into signatures. */
   uint16_t op;          /* PredictorOperator */
@@ -78,6 +81,10 @@ typedef struct PredictorNode {
   float all_visible;       /* share of the relation's pages that are all visible */
   float index_pages;
   uint8_t index_height; /* levels of a B-tree, the leaves included; 0: unknown */
+  /* Where predictor.opengauss_capture asks for them: 12 bits each of openGauss's hashes of the
+   * texts of condition (bits 0-11) and projection (12-23), and PREDICTOR_NODE_HAS_TEXT_HASHES; else
+   * 0. */
+  uint32_t text_hashes;
 
   /*
    * What was measured; see the HAS flags. Of a node that parallel workers ran too, startup, total

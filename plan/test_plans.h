@@ -93,6 +93,7 @@ inline OwnedRecord random_plan(std::mt19937& random, int nodes) {
     n.workers_planned = below(9);
     n.planned_batches = 1 << below(10);
     n.index_height = static_cast<uint8_t>(below(6));
+    n.text_hashes = PREDICTOR_NODE_HAS_TEXT_HASHES | (n.links & 0xffffff);
     for (float* x :
          {&n.selectivity, &n.all_visible, &n.index_pages, &n.actual_wall, &n.actual_removed,
           &n.actual_rechecked, &n.actual_hit, &n.actual_read, &n.actual_temp, &n.actual_disk})

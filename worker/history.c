@@ -58,11 +58,9 @@ put(Row *row, const char *name, Oid type, Datum value)
 static void
 put_arrays(Row *row, const RecordColumn *columns, int count, const PredictorRecord *record)
 {
-	bool		measured = record->statement.instrumentation != PREDICTOR_INSTRUMENT_NONE;
-
 	for (int c = 0; c < count; c++)
 	{
-		bool		isnull = columns[c].is_actual && !measured;
+		bool		isnull = column_is_null(&columns[c], record);
 
 		put(row, columns[c].name, column_array_type(&columns[c]),
 			isnull ? (Datum) 0 : column_array(&columns[c], record));
@@ -341,7 +339,7 @@ prepare_reading(void)
 	return plan;
 }
 
-/* Reads the arrays from result column `first` on; a measured one may be NULL. */
+/* Reads the arrays from result column `first` on; some may be NULL. */
 static void
 read_arrays(HeapTuple tuple, TupleDesc desc, int first, const RecordColumn *columns, int count,
 			PredictorRecord *record)

@@ -12,12 +12,14 @@
 #include "worker/record_columns.h"
 
 #define FIELD_OF(object, name, type, field) \
-	{name, type, offsetof(object, field), sizeof(((object *) 0)->field), 0, false}
+	{name, type, offsetof(object, field), sizeof(((object *) 0)->field), 0, false, false}
 #define NODE(name, type, field) FIELD_OF(PredictorNode, name, type, field)
 #define ACTUAL(name, type, field) \
-	{name, type, offsetof(PredictorNode, field), sizeof(((PredictorNode *) 0)->field), 0, true}
+	{name, type, offsetof(PredictorNode, field), sizeof(((PredictorNode *) 0)->field), 0, true, false}
+#define OPTIONAL(name, type, field) \
+	{name, type, offsetof(PredictorNode, field), sizeof(((PredictorNode *) 0)->field), 0, false, true}
 #define FLAGS(name, mask) \
-	{name, INT4OID, offsetof(PredictorNode, flags), sizeof(uint16), mask, false}
+	{name, INT4OID, offsetof(PredictorNode, flags), sizeof(uint16), mask, false, false}
 #define STATEMENT(name, type, field) FIELD_OF(PredictorStatement, name, type, field)
 
 const RecordColumn plan_columns[] = {
@@ -53,6 +55,7 @@ const RecordColumn execution_columns[] = {
 	NODE("all_visible", FLOAT4OID, all_visible),
 	NODE("index_pages", FLOAT4OID, index_pages),
 	NODE("index_height", INT2OID, index_height),
+	OPTIONAL("text_hashes", INT4OID, text_hashes),
 	FLAGS("actual_flags", PREDICTOR_NODE_ACTUAL_FLAGS),
 	ACTUAL("actual_startup", FLOAT8OID, actual_startup),
 	ACTUAL("actual_total", FLOAT8OID, actual_total),
@@ -171,6 +174,14 @@ set_field(const RecordColumn *column, void *object, Datum value)
 		else
 			*(uint64 *) at = bits;
 	}
+}
+
+bool
+column_is_null(const RecordColumn *column, const PredictorRecord *record)
+{
+	if (column->is_actual)
+		return record->statement.instrumentation == PREDICTOR_INSTRUMENT_NONE;
+	return column->is_optional && DatumGetInt32(get_field(column, &record->nodes[0])) == 0;
 }
 
 Datum

@@ -21,6 +21,7 @@ typedef struct RecordColumn
 	int			size;			/* of the field */
 	uint16		mask;			/* bits of `flags` that the column holds; 0: the whole field */
 	bool		is_actual;		/* measured: NULL where nothing was instrumented */
+	bool		is_optional;	/* NULL where the root's is 0 */
 } RecordColumn;
 
 extern const RecordColumn plan_columns[];
@@ -31,6 +32,9 @@ extern const int execution_column_count;
 extern const int statement_column_count;
 
 extern Oid	column_array_type(const RecordColumn *column);
+
+/* Is there nothing to write of this record? */
+extern bool column_is_null(const RecordColumn *column, const PredictorRecord *record);
 
 /* All nodes' fields as an array, allocated in the current context. */
 extern Datum column_array(const RecordColumn *column, const PredictorRecord *record);
