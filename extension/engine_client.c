@@ -317,7 +317,7 @@ engine_request(const EngineTarget *target, const EngineCall *call)
 	request.body_size = call->body_size;
 	request.connect_timeout_ms = predictor_connect_timeout;
 	request.timeout_ms = call->timeout_ms;
-	request.stall_timeout_s = STALL_TIMEOUT_S;
+	request.stall_timeout_s = call->is_slow ? 0 : STALL_TIMEOUT_S;
 	request.reply_limit = call->reply_limit;
 
 	PG_TRY();

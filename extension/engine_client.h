@@ -65,10 +65,11 @@ typedef struct EngineCall
 	int64		body_size;
 	int			timeout_ms;		/* for the whole request */
 	size_t		reply_limit;	/* bytes */
+	bool		is_slow;		/* the engine may be silent for as long as it works */
 } EngineCall;
 
 /* A call without a body. */
-#define ENGINE_CALL(method, path) ((EngineCall) {(method), (path), NULL, NULL, NULL, -1, 0, 10000, 1024 * 1024})
+#define ENGINE_CALL(method, path) ((EngineCall) {(method), (path), NULL, NULL, NULL, -1, 0, 10000, 1024 * 1024, false})
 
 typedef struct EngineReply
 {

@@ -209,6 +209,9 @@ bool set_transfer(CURL* easy, const EngineHttpRequest& request) {
   if (request.stall_timeout_s > 0) {
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
     set(CURLOPT_LOW_SPEED_TIME, request.stall_timeout_s);
+  } else {
+    // A host that is gone is noticed all the same.
+    set(CURLOPT_TCP_KEEPALIVE, 1L);
   }
 #if LIBCURL_VERSION_NUM >= 0x075700
   // Giving up must not wait for the thread that resolves a name.

@@ -14,14 +14,21 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "extension/explain.h"
+#include "extension/explain_opengauss.h"
 #include "extension/settings.h"
 
-const char *
-explain_option_value(ParseState *pstate, DefElem *option)
+void
+explain_read_option(ExplainRequest *request, ParseState *pstate, DefElem *option)
 {
+	request->is_opengauss = predictor_explain_style == EXPLAIN_LIKE_OPENGAUSS;
+	request->model = NULL;
+	if (option->arg == NULL && request->is_opengauss)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("%s requires a parameter", option->defname),
+				 parser_errposition(pstate, option->location)));
 	if (option->arg == NULL)
-		return NULL;
+		return;
 	if (!IsA(option->arg, String) || strVal(option->arg)[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -29,7 +36,7 @@ explain_option_value(ParseState *pstate, DefElem *option)
 						defGetString(option)),
 				 errhint("Give the name of a model, or no value for the default model."),
 				 parser_errposition(pstate, option->location)));
-	return strVal(option->arg);
+	request->model = strVal(option->arg);
 }
 
 void
@@ -42,12 +49,12 @@ explain_option_repeated(ParseState *pstate, DefElem *option)
 }
 
 void
-explain_load_model(const ExplainRequest *request)
+explain_load_model(ExplainRequest *request)
 {
 	const char *problem;
 	const char *hint;
 
-	if (predictor_enabled)
+	if (predictor_enabled && !explain_opengauss_finds(request))
 		serve_model(request->model, &problem, &hint);
 }
 
@@ -58,6 +65,8 @@ explain_predict(ExplainRequest *request, QueryDesc *queryDesc)
 	const char *hint = NULL;
 	Answer	   *answer = NULL;
 
+	if (predictor_enabled && explain_opengauss_finds(request))
+		return explain_opengauss_predict(request, queryDesc);
 	if (predictor_enabled)
 	{
 		const ServedModel *model = serve_model(request->model, &problem, &hint);
@@ -74,7 +83,10 @@ explain_predict(ExplainRequest *request, QueryDesc *queryDesc)
 	{
 		request->told = true;
 		ereport(request->model != NULL && predictor_enabled ? WARNING : NOTICE,
-				(errmsg("no prediction: %s", problem),
+				(request->is_opengauss && predictor_enabled ?
+				 errmsg("MLModel not found for model name %s", request->model) :
+				 errmsg("no prediction: %s", problem),
+				 request->is_opengauss && predictor_enabled ? errdetail_internal("%s", problem) : 0,
 				 hint != NULL ? errhint("%s", hint) : 0));
 	}
 	return answer;

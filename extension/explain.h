@@ -7,6 +7,7 @@
  *                    node of its plans
  * explain_marks.c    PostgreSQL 14 to 17: sets the marks and takes them out again
  * explain_rewrite.c  PostgreSQL 14 to 17: finds the marks in EXPLAIN's output and puts our lines there
+ * explain_opengauss.c  predictor.explain_style = opengauss: openGauss's models and what it prints
  *
  * Where our part stands, the same in every version and format: a node's prediction is the last of
  * the node's own properties, before "Subplans Removed" and its children; the plan's prediction is the
@@ -37,10 +38,13 @@ typedef struct ExplainRequest
 	const char *model;			/* NULL: the default */
 	bool		told;			/* the user knows that there is no prediction; once is enough */
 	MemoryContext context;		/* of the answers */
+	bool		is_opengauss;	/* predictor.explain_style when the command began */
+	bool		is_looked_up;	/* gs_opt_model was read for `model` */
+	struct OpenGaussModel *opengauss;	/* its row, or NULL */
 } ExplainRequest;
 
-/* The model that the option names, NULL for the default; raises what a user can get wrong. */
-extern const char *explain_option_value(ParseState *pstate, DefElem *option);
+/* Fills model and style of the request; raises what a user can get wrong. */
+extern void explain_read_option(ExplainRequest *request, ParseState *pstate, DefElem *option);
 
 /* Raises the error for an option that is there twice. */
 extern void explain_option_repeated(ParseState *pstate, DefElem *option);
@@ -50,7 +54,7 @@ extern void explain_option_repeated(ParseState *pstate, DefElem *option);
  * neither is part of the "Execution Time" of a statement that is predicted while it is timed. Tells
  * the user nothing: explain_predict() will.
  */
-extern void explain_load_model(const ExplainRequest *request);
+extern void explain_load_model(ExplainRequest *request);
 
 /*
  * Predicts a plan after standard_ExecutorStart. If there is no answer, returns NULL and tells the

@@ -12,7 +12,7 @@
  */
 #include "postgres.h"
 
-#include "extension/explain.h"
+#include "extension/explain_opengauss.h"
 
 #if PG_VERSION_NUM >= 180000
 
@@ -28,6 +28,7 @@ typedef struct NativeExplain
 	EState	   *estate;			/* of the plan being printed, NULL between plans */
 	Answer	   *answer;			/* its prediction, or NULL */
 	int			next;			/* the node that should come next */
+	int			printed;		/* up to here the output is of earlier nodes */
 } NativeExplain;
 
 static void
@@ -38,7 +39,7 @@ predictor_option(ExplainState *es, DefElem *option, ParseState *pstate)
 	if (GetExplainExtensionState(es, extension_id) != NULL)
 		explain_option_repeated(pstate, option);
 	explain = palloc0(sizeof(NativeExplain));
-	explain->request.model = explain_option_value(pstate, option);
+	explain_read_option(&explain->request, pstate, option);
 	explain->request.context = CurrentMemoryContext;
 	SetExplainExtensionState(es, extension_id, explain);
 }
@@ -76,7 +77,10 @@ show_node(NativeExplain *explain, PlanState *planstate, ExplainState *es)
 
 		if (answer->extract->states[node] == planstate)
 		{
-			explain_show_node(&answer->nodes[node], es);
+			if (explain->request.is_opengauss)
+				explain_opengauss_insert(&answer->nodes[node], explain->printed, es);
+			else
+				explain_show_node(&answer->nodes[node], es);
 			explain->next = node + 1;
 			return;
 		}
@@ -98,6 +102,7 @@ per_node(PlanState *planstate, List *ancestors, const char *relationship, const 
 		begin_plan(explain, planstate);
 	if (explain->answer != NULL)
 		show_node(explain, planstate, es);
+	explain->printed = es->str->len;
 }
 
 static void
@@ -111,7 +116,7 @@ per_plan(PlannedStmt *plannedstmt, IntoClause *into, ExplainState *es, const cha
 	explain = GetExplainExtensionState(es, extension_id);
 	if (explain == NULL)
 		return;
-	if (explain->answer != NULL)
+	if (explain->answer != NULL && !explain->request.is_opengauss)
 		explain_show_plan(explain->answer, es);
 	explain->estate = NULL;
 	explain->answer = NULL;

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "extension/explain_opengauss.h"
 #include "extension/explain_rewrite.h"
 
 #if PG_VERSION_NUM < 180000
@@ -317,9 +318,55 @@ drop_property(Rewriter *rw, const char *first, const Mark *mark)
 	skip_to(rw, to);
 }
 
+/* Readies the ExplainState to print at this indentation, behind something of the same level. */
+static ExplainState *
+print_at(Rewriter *rw, int indent)
+{
+	ExplainState *es = rw->es;
+
+	resetStringInfo(es->str);
+	es->indent = indent / 2;
+	es->grouping_stack = list_make1_int(1);
+	return es;
+}
+
+static void
+insert_printed(Rewriter *rw, const char *at)
+{
+	copy_to(rw, at);
+	appendBinaryStringInfo(rw->result, rw->es->str->data, rw->es->str->len);
+}
+
+static bool
+has_prediction(const MarkedNode *node)
+{
+	return node->prediction != NULL && node->seen == 1;
+}
+
+/* openGauss's part of a node, if it has one, with the width whose mark it is. */
+static void
+rewrite_opengauss_width(Rewriter *rw, const Mark *mark, int indent)
+{
+	const char *after = mark->at + MARK_DIGITS;
+	bool		is_text = rw->output->format == EXPLAIN_FORMAT_TEXT;
+
+	copy_to(rw, is_text ? mark->at - strlen(rw->words->width) : mark->at);
+	if (is_text)
+	{
+		explain_opengauss_append_costs(mark->node->prediction, rw->result);
+		copy_to(rw, mark->at);
+	}
+	appendStringInfo(rw->result, "%d", mark->node->width);
+	skip_to(rw, after);
+	if (is_text)
+		return;
+	explain_opengauss_show_node(mark->node->prediction, print_at(rw, indent));
+	insert_printed(rw, rw->output->format == EXPLAIN_FORMAT_XML ? next_line(after) : after);
+}
+
 /* Replaces the mark by the width, or leaves out all that costs print of the node. */
 static void
-rewrite_width(Rewriter *rw, const Mark *mark)
+rewrite_width(Rewriter *rw, const Mark *mark, int indent)
 {
 	const char *costs = rw->words->costs;
 
@@ -342,28 +389,14 @@ rewrite_width(Rewriter *rw, const Mark *mark)
 			return;
 		}
 	}
+	if (rw->output->is_opengauss && has_prediction(mark->node))
+	{
+		rewrite_opengauss_width(rw, mark, indent);
+		return;
+	}
 	copy_to(rw, mark->at);
 	appendStringInfo(rw->result, "%d", mark->node->width);
 	skip_to(rw, mark->at + MARK_DIGITS);
-}
-
-/* Readies the ExplainState to print at this indentation, behind something of the same level. */
-static ExplainState *
-print_at(Rewriter *rw, int indent)
-{
-	ExplainState *es = rw->es;
-
-	resetStringInfo(es->str);
-	es->indent = indent / 2;
-	es->grouping_stack = list_make1_int(1);
-	return es;
-}
-
-static void
-insert_printed(Rewriter *rw, const char *at)
-{
-	copy_to(rw, at);
-	appendBinaryStringInfo(rw->result, rw->es->str->data, rw->es->str->len);
 }
 
 /* One node: its width, the marks in its properties, its prediction; the query's if it is the last. */
@@ -382,10 +415,12 @@ rewrite_node(Rewriter *rw, const Mark *mark, const char **line)
 		indent = indentation(line_start(rw, mark->at));
 		end = structured_end(rw, mark->at, indent, words->node_ends, lengthof(words->node_ends));
 	}
-	rewrite_width(rw, mark);
+	rewrite_width(rw, mark, indent);
 	for (const Mark *inner = mark + 1; inner != next; inner++)
 		drop_property(rw, inner->at, inner);
-	if (mark->node->prediction != NULL && mark->node->seen == 1)
+	if (rw->output->is_opengauss)
+		return;
+	if (has_prediction(mark->node))
 	{
 		explain_show_node(mark->node->prediction, print_at(rw, indent));
 		insert_printed(rw, end);

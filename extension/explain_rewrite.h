@@ -25,6 +25,7 @@ typedef struct MarkedOutput
 {
 	ExplainFormat format;
 	bool		hide_costs;		/* the user said COSTS OFF: what costs print is to go */
+	bool		is_opengauss;	/* predictions stand where openGauss has them: beside the width */
 	int			first_mark;		/* node i has the mark first_mark + i */
 	int			node_count;
 	MarkedNode *nodes;

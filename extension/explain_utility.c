@@ -212,7 +212,8 @@ read_options(MarkedExplain *explain, List *options, const char *queryString)
 		{
 			if (is_repeated)
 				explain_option_repeated(pstate, option);
-			explain->request.model = explain_option_value(pstate, option);
+			explain_read_option(&explain->request, pstate, option);
+			explain->output.is_opengauss = explain->request.is_opengauss;
 			is_repeated = true;
 			continue;
 		}

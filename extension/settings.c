@@ -43,6 +43,8 @@ bool		predictor_limit_nested = false;
 bool		predictor_limit_superusers = false;
 char	   *predictor_engine_url = NULL;
 char	   *predictor_engine_program = NULL;
+int			predictor_explain_style = EXPLAIN_OUR_WAY;
+bool		predictor_opengauss_capture = false;
 char	   *predictor_opengauss_engines = NULL;
 char	   *predictor_ssl_ca_file = NULL;
 char	   *predictor_ssl_crl_file = NULL;
@@ -53,6 +55,12 @@ int			predictor_connect_timeout = 2000;
 int			predictor_engine_idle_timeout = 60;
 int			predictor_engine_threads = 1;
 int			predictor_engine_memory = 2048;
+
+static const struct config_enum_entry explain_styles[] = {
+	{"predictor", EXPLAIN_OUR_WAY, false},
+	{"opengauss", EXPLAIN_LIKE_OPENGAUSS, false},
+	{NULL, 0, false}
+};
 
 static const struct config_enum_entry capture_levels[] = {
 	{"off", CAPTURE_OFF, false},
@@ -102,6 +110,11 @@ define_prediction_settings(void)
 							 "Whether predicted times follow a drift of the actual ones between trainings.",
 							 "By one factor for each model version, at most 4 and at least 1/4.",
 							 &predictor_live_calibration, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("predictor.explain_style",
+							 "How EXPLAIN (PREDICTOR) prints: our way, or as openGauss does.",
+							 "With openGauss's style a model of opengauss.gs_opt_model is preferred.",
+							 &predictor_explain_style, EXPLAIN_OUR_WAY, explain_styles,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("predictor.max_predicted_time",
 							 "Limit of the time that a statement may be predicted to take; 0: none.",
 							 NULL, &predictor_max_predicted_time, 0, 0, INT_MAX,
@@ -252,8 +265,13 @@ define_engine_settings(void)
 							   NULL, &predictor_ssl_passphrase_command, "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_passphrase_command, NULL, NULL);
+	DefineCustomBoolVariable("predictor.opengauss_capture",
+							 "Records carry openGauss's 12-bit hashes of the texts of conditions and target lists.",
+							 "Without it openGauss's encodings have hashes of the conditions' shapes.",
+							 &predictor_opengauss_capture, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("predictor.opengauss_engines",
-							   "Addresses, IP:PORT, at which opengauss.check_engine_status() may look for an engine.",
+							   "Addresses, IP:PORT, that rows of opengauss.gs_opt_model may name as their engine.",
 							   "Only in the configuration file: who can name an address makes the server connect to it.",
 							   &predictor_opengauss_engines, "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY | GUC_DISALLOW_IN_AUTO_FILE,

@@ -27,6 +27,12 @@ typedef enum LimitAction
 	LIMIT_ERROR
 } LimitAction;
 
+typedef enum ExplainStyle
+{
+	EXPLAIN_OUR_WAY,
+	EXPLAIN_LIKE_OPENGAUSS
+} ExplainStyle;
+
 extern bool predictor_enabled;
 extern int	predictor_capture;
 extern int	predictor_track;
@@ -55,6 +61,8 @@ extern bool predictor_limit_nested;
 extern bool predictor_limit_superusers;
 extern char *predictor_engine_url;
 extern char *predictor_engine_program;
+extern int	predictor_explain_style;
+extern bool predictor_opengauss_capture;
 extern char *predictor_opengauss_engines;
 extern char *predictor_ssl_ca_file;
 extern char *predictor_ssl_crl_file;

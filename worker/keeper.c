@@ -242,9 +242,9 @@ quote_log(void)
 					pstrdup(failure), line);
 }
 
-/* What keepers that could not clean up have left. */
+/* Removes the directories in `parent` that the filter wants removed. */
 static void
-remove_leftovers(const char *parent)
+remove_directories(const char *parent, bool (*is_unwanted) (const char *name))
 {
 	DIR		   *open_directory = AllocateDir(parent);
 	struct dirent *entry;
@@ -254,8 +254,8 @@ remove_leftovers(const char *parent)
 		char		path[MAXPGPATH * 2];
 		struct stat status;
 
-		if (strncmp(entry->d_name, "engine.", 7) != 0 &&
-			strncmp(entry->d_name, ".predictor-certs.", 17) != 0)
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+			!is_unwanted(entry->d_name))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", parent, entry->d_name);
 		if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode))
@@ -264,10 +264,24 @@ remove_leftovers(const char *parent)
 	FreeDir(open_directory);
 }
 
+/* Is it what keepers that could not clean up have left? */
+static bool
+is_leftover(const char *name)
+{
+	return strncmp(name, "engine.", 7) == 0 || strncmp(name, ".predictor-certs.", 17) == 0;
+}
+
 /*
  * The engine's working files are worth nothing without the trainers that waited for them, and what
- * was worth keeping is in tables; so each engine begins with none.
+ * was worth keeping is in tables; so each engine begins with none. But trainings of openGauss's models
+ * go on from the last one, and people are told where its log is.
  */
+static bool
+is_working_file(const char *name)
+{
+	return strcmp(name, "opengauss") != 0;
+}
+
 static bool
 prepare_directories(void)
 {
@@ -281,10 +295,10 @@ prepare_directories(void)
 		set_failure("directory \"%s\" cannot be made: %s", parent, strerror(errno));
 		return false;
 	}
-	remove_leftovers(parent);
+	remove_directories(parent, is_leftover);
 	snprintf(store, MAXPGPATH, "%s/store", parent);
 	if (access(store, F_OK) == 0)
-		rmtree(store, true);
+		remove_directories(store, is_working_file);
 	if (!pg_strong_random(&name, sizeof(name)))
 	{
 		set_failure("no random numbers are to be had");
