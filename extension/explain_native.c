@@ -78,7 +78,7 @@ show_node(NativeExplain *explain, PlanState *planstate, ExplainState *es)
 		if (answer->extract->states[node] == planstate)
 		{
 			if (explain->request.is_opengauss)
-				explain_opengauss_insert(&answer->nodes[node], explain->printed, es);
+				explain_opengauss_insert(&answer->nodes[node], planstate->plan, explain->printed, es);
 			else
 				explain_show_node(&answer->nodes[node], es);
 			explain->next = node + 1;

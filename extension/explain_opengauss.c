@@ -251,19 +251,21 @@ explain_opengauss_show_node(const PredictorNodePrediction *p, ExplainState *es)
 
 /*
  * Where in the node's output our part belongs: before its width, or behind the property of that name.
- * What the user names cannot be mistaken for it: the node's own line comes first in TEXT, and in the
+ * What the user names cannot be mistaken for it: in TEXT it has not the node's own costs, and in the
  * other formats a name's line breaks, quotes and angles are escaped.
  */
 static char *
-find_place(char *output, ExplainFormat format)
+find_place(char *output, ExplainFormat format, const Plan *plan)
 {
+	char	   *costs;
 	char	   *found;
 
 	switch (format)
 	{
 		case EXPLAIN_FORMAT_TEXT:
-			found = strstr(output, "  (cost=");
-			return found == NULL ? NULL : strstr(found, " width=");
+			costs = psprintf("  (cost=%.2f..%.2f rows=%.0f", plan->startup_cost, plan->total_cost, plan->plan_rows);
+			found = strstr(output, costs);
+			return found == NULL ? NULL : found + strlen(costs);
 		case EXPLAIN_FORMAT_XML:
 			found = strstr(output, "</Plan-Width>\n");
 			return found == NULL ? NULL : found + strlen("</Plan-Width>\n");
@@ -290,9 +292,9 @@ find_place(char *output, ExplainFormat format)
 }
 
 void
-explain_opengauss_insert(const PredictorNodePrediction *prediction, int from, ExplainState *es)
+explain_opengauss_insert(const PredictorNodePrediction *prediction, const Plan *plan, int from, ExplainState *es)
 {
-	char	   *place = find_place(es->str->data + from, es->format);
+	char	   *place = find_place(es->str->data + from, es->format, plan);
 	char	   *rest;
 
 	/* without costs there is no place, and openGauss shows nothing either */

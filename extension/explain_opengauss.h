@@ -22,7 +22,8 @@ extern void explain_opengauss_append_costs(const PredictorNodePrediction *predic
 /* The other formats: what follows "Plan Width". */
 extern void explain_opengauss_show_node(const PredictorNodePrediction *prediction, ExplainState *es);
 
-/* Puts either into the output that begins at `from` and ends with a whole node. */
-extern void explain_opengauss_insert(const PredictorNodePrediction *prediction, int from, ExplainState *es);
+/* Puts either into the output that begins at `from` and ends with the whole node of that plan. */
+extern void explain_opengauss_insert(const PredictorNodePrediction *prediction, const Plan *plan, int from,
+									 ExplainState *es);
 
 #endif

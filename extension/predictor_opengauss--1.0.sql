@@ -91,7 +91,8 @@ ALTER TABLE opengauss.trained_model ALTER COLUMN bundle SET STORAGE EXTERNAL;
 
 /*
  * Operators, from the executions whose nodes were timed. Literals are kept nowhere, so a condition
- * shows the shape of its predicates only.
+ * shows the shape of its predicates only, and a projection the bits that predictor.opengauss_capture
+ * took of it.
  */
 
 CREATE VIEW opengauss.operator_record AS
@@ -104,7 +105,8 @@ CREATE VIEW opengauss.operator_record AS
 		p.parent[n.i] + 1 AS parent_node_id,
 		coalesce(c.children[1], 0) AS left_child_id, coalesce(c.children[2], 0) AS right_child_id,
 		w.words[1] AS operation, 'ROW'::text AS orientation, w.words[2] AS strategy, w.words[3] AS options,
-		opengauss.condition_shape(p.predicate[n.i]) AS condition, ' '::text AS projection,
+		opengauss.condition_shape(p.predicate[n.i]) AS condition,
+		coalesce(' (hash ' || pg_catalog.to_hex((e.text_hashes[n.i] >> 12) & 4095) || ')', ' ') AS projection,
 		opengauss.encode_node(p.operator[n.i], p.strategy[n.i], p.node_command[n.i], e.workers_planned[n.i],
 			p.predicate[n.i], coalesce(e.text_hashes[n.i], 0)) AS encode,
 		coalesce(m.peak_memory, -1) AS peak_memory,
@@ -452,4 +454,4 @@ GRANT USAGE ON SCHEMA opengauss TO pg_monitor;
 GRANT SELECT ON opengauss.gs_opt_model, opengauss.gs_wlm_plan_operator_info,
 	opengauss.gs_wlm_plan_operator_history TO pg_monitor;
 GRANT EXECUTE ON FUNCTION opengauss.node_words(smallint, smallint, smallint, smallint),
-	opengauss.condition_shape(bigint) TO pg_monitor;
+	opengauss.condition_shape(bigint), opengauss.gs_stat_get_wlm_plan_operator_info(oid) TO pg_monitor;
