@@ -51,6 +51,10 @@ void CommandOfEvaluate::add_options(CLI::App& app) {
          "--seen", [this](const std::string&) { command_.seen_first = true; },
          "\"first\": the first plan of each test group is trained on, the others are tested")
       ->check(CLI::IsMember({"first"}));
+  app.add_option_function<std::string>(
+         "--without", [this](const std::string&) { options_.remember_rows = false; },
+         "\"memory\": tree is trained without remembered rows, to see what they are worth")
+      ->check(CLI::IsMember({"memory"}));
   app.add_flag("--json", command_.json, "print one JSON object per model and no table");
   app.footer(kExamples);
 }

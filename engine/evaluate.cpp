@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/command.h"
+#include "engine/evaluate_members.h"
 #include "engine/text.h"
 #include "plan/predict.h"
 
@@ -119,6 +120,7 @@ Answer ask(const Model& model, const OwnedRecord& record, std::vector<std::byte>
     const std::chrono::duration<double, std::micro> took = Clock::now() - start;
     if (repeat == 0 || took.count() < answer.microseconds) answer.microseconds = took.count();
   }
+  answer.members = ask_members(model, view, workspace.data());
   return answer;
 }
 

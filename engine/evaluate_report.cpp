@@ -68,6 +68,9 @@ std::string evaluation_json(const Evaluation& e) {
                       {"baseline", e.sources[static_cast<size_t>(Source::kBaseline)]}};
   object["groups"] = e.groups;
   object["out_of_distribution"] = e.out_of_distribution;
+  object["strangeness"] = rounded(e.strangeness);
+  for (size_t m = 0; m < e.members.size(); m++)
+    object["members"][member_names()[m]] = summary_json(e.members[m]);
   return object.dump();
 }
 

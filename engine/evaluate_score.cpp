@@ -101,6 +101,7 @@ void score(std::span<const TestPlan> test, std::span<const Answer> answers, uint
   Errors total(kFloorMs), times(kFloorMs), rows(1);
   std::map<std::string, Group> groups;
   std::vector<double> widths, microseconds;
+  std::vector<Errors> members;
   for (size_t i = 0; i < test.size(); i++) {
     const PredictorStatement& actual = test[i].actual.statement;
     const PlanPrediction& plan = answers[i].plan;
@@ -108,6 +109,7 @@ void score(std::span<const TestPlan> test, std::span<const Answer> answers, uint
     microseconds.push_back(answers[i].microseconds);
     out.sources[static_cast<size_t>(plan.source)]++;
     out.out_of_distribution += plan.out_of_distribution;
+    out.strangeness += plan.strangeness / static_cast<double>(test.size());
     if (actual.flags & PREDICTOR_STATEMENT_TIMED_OUT) {
       out.censored++;
       out.censored_below += plan.total_ms < actual.total_time;
@@ -118,11 +120,15 @@ void score(std::span<const TestPlan> test, std::span<const Answer> answers, uint
     group.errors.push_back(total.last());
     group.inside += plan.low_ms <= actual.total_time && actual.total_time <= plan.high_ms;
     add_nodes(test[i], answers[i], times, rows);
+    members.resize(answers[i].members.size(), Errors(kFloorMs));
+    for (size_t m = 0; m < members.size(); m++)
+      members[m].add(answers[i].members[m], actual.total_time);
   }
   out.test_plans = test.size();
   out.total_time = total.summary();
   out.node_time = times.summary_if_any();
   out.rows = rows.summary_if_any();
+  for (const Errors& member : members) out.members.push_back(member.summary());
   out.median_width = quantile(std::move(widths), 0.5);
   out.predict_p50_us = quantile(microseconds, 0.5);
   out.predict_p99_us = quantile(microseconds, 0.99);

@@ -24,8 +24,13 @@ struct TestPlan {
 struct Answer {
   PlanPrediction plan;
   std::vector<NodePrediction> nodes;
-  double microseconds = 0;  // of predicting, features included
+  double microseconds = 0;      // of predicting, features included
+  std::vector<double> members;  // in the order of member_names(): ms; empty if there are none
 };
+
+// What a bundle of template tree can be asked for besides its answer: one member of the fusion
+// alone, or the fusion without one.
+const std::vector<std::string>& member_names();
 
 struct ErrorSummary {
   QError q;
@@ -51,6 +56,8 @@ struct Evaluation {
   double predict_p50_us = 0, predict_p99_us = 0;
   size_t sources[3] = {};  // answers by Source
   size_t out_of_distribution = 0;
+  double strangeness = 0;             // mean over the answers
+  std::vector<ErrorSummary> members;  // in the order of member_names()
 };
 
 // Fills everything but the facts of training. `seed` drives the bootstrap of the coverage: groups

@@ -319,6 +319,11 @@ TEST_F(EvaluateTest, every_model_learns_and_shuffled_times_teach_it_nothing) {
     const Evaluation learned = evaluate(honest, name);
     EXPECT_LT(learned.total_time.q.q50, most.at(name)) << name;
     EXPECT_GT(learned.coverage, 0.75) << name;
+    // The members of a fusion, each by itself, were taught something too.
+    EXPECT_EQ(learned.members.size(), name == "tree" ? member_names().size() : 0) << name;
+    if (name == "tree") {
+      EXPECT_LT(learned.members[1].q.q50, most.at("cost")) << member_names()[1];
+    }
     EXPECT_GT(evaluate(shuffled, name).total_time.q.q50, most.at(name)) << name;
   }
 }

@@ -102,9 +102,11 @@ LogTime blend_log_time(const Blend& blend, double log_cost, const NetworkTime* n
   if (network != nullptr && blend.cache > 0 && std::isfinite(network->log_cached))
     add_cached(network->log_cached, network->cached_variance / blend.cache, log_time);
   median = log_time.median, low = log_time.low, high = log_time.high;
-  log_time.median = std::clamp(median, kLeastLogMs, kMostLogMs);
-  log_time.low = std::clamp(low - blend.low_offset, kLeastLogMs, log_time.median);
-  log_time.high = std::clamp(high + blend.high_offset, log_time.median, kMostLogMs);
+  // Offsets may be negative; the same plan run twice takes 1 % more or less.
+  constexpr double kLeastReach = 0.01;
+  log_time.median = std::clamp(median, kLeastLogMs + kLeastReach, kMostLogMs - kLeastReach);
+  log_time.low = std::clamp(low - blend.low_offset, kLeastLogMs, log_time.median - kLeastReach);
+  log_time.high = std::clamp(high + blend.high_offset, log_time.median + kLeastReach, kMostLogMs);
   return log_time;
 }
 

@@ -111,6 +111,20 @@ void expect_flow(const PredictorRecord& record, const NodePlace* places, const f
                planned_rows(record.nodes[i]) * bounded_exp(rows[i])};
 }
 
+// Part of the identities that nodes have which no training met. Constants do not count: new ones
+// come with every execution.
+double strangeness(const uint32_t* rows, int nodes) {
+  int named = 0, unknown = 0;
+  for (int i = 0; i < nodes; i++)
+    for (int t = 0; t < kIdentityCount; t++) {
+      const uint32_t row = rows[i * kIdentityCount + t];
+      if (t == kConstantsIdentity || row == kNoIdentity) continue;
+      named++;
+      unknown += row == kUnknownIdentity;
+    }
+  return named > 0 ? static_cast<double>(unknown) / named : 0;
+}
+
 bool close(double a, double b) {
   if (std::isnan(a) || std::isnan(b)) return std::isnan(a) == std::isnan(b);
   return std::abs(a - b) <= kCanaryTolerance * std::max(std::abs(a), std::abs(b)) + 1e-6;
@@ -258,6 +272,7 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
     for (int t = 0; t < kIdentityCount; t++)
       rows[i * kIdentityCount + t] = known_.row(t, features[i].identity[t]);
   }
+  found.strangeness = strangeness(rows, nodes);
   network_.run(record.nodes, features, rows, nodes, part_of<float>(workspace, layout.scratch),
                answers);
   compose_times(places, record.nodes, answers, nodes, calibration_.log_unit, loops_correction,
@@ -329,6 +344,7 @@ void Model::predict(const PredictorRecord& record, void* workspace, NodePredicti
                 : cache_weight >= 0.5 ? Source::kCache
                                       : Source::kNetwork;
   plan.out_of_distribution = found.familiarity == kUnseen;
+  plan.strangeness = found.answers != nullptr ? found.strangeness : plan.out_of_distribution;
 }
 
 std::vector<std::byte> write_canary(const Model& model, const PredictorRecord& record) {

@@ -62,6 +62,9 @@ struct PlanPrediction {
   double memory_kb;  // largest of any node; NaN if no node's memory is known
   Source source;
   bool out_of_distribution;  // a plan unlike those of the training
+  // How unlike: the part of what names it (relations, indexes, predicates and the like of its
+  // nodes) that the training never met, 0 to 1. Root models say 1 or 0 with the above.
+  double strangeness;
 };
 
 class Model {
@@ -89,6 +92,7 @@ class Model {
   struct Evaluation {
     Familiarity familiarity;
     double log_cost;
+    double strangeness;
     const NodePlace* places;
     const float* answers;
     const NodeFeatures* features;

@@ -165,6 +165,32 @@ TEST_P(ModelTest, says_its_source_and_what_is_unlike_the_training) {
   }
 }
 
+TEST_P(ModelTest, the_more_names_it_never_met_the_stranger_the_plan) {
+  OwnedRecord r = test::nested_loop_plan();
+  r.nodes[3].relation = r.nodes[2].relation;
+  const double some = test::predict(model_, r, nodes_).strangeness;
+  for (PredictorNode& n : r.nodes)
+    if (n.relation != 0) n.relation += 1000;
+  r.statement.query_id = 12345;
+  r.statement.signature++;
+  const double more = test::predict(model_, r, nodes_).strangeness;
+  EXPECT_GE(some, 0);
+  EXPECT_GT(more, some);
+  EXPECT_LE(more, 1);
+}
+
+TEST(BlendLogTime, no_interval_is_a_point) {
+  const NetworkTime sure{2, 0, -20, -20};
+  for (double offset : {-5.0, 0.0}) {
+    const Blend blend{.weight = 1, .low_offset = offset, .high_offset = offset};
+    for (const NetworkTime* network : {&sure, static_cast<const NetworkTime*>(nullptr)}) {
+      const LogTime time = blend_log_time(blend, 2, network);
+      EXPECT_LT(time.low, time.median);
+      EXPECT_LT(time.median, time.high);
+    }
+  }
+}
+
 TEST_P(ModelTest, memory_is_answered_only_where_training_measured_it) {
   test::predict(model_, test::nested_loop_plan(), nodes_);
   EXPECT_EQ(std::isnan(nodes_[0].memory_kb), !GetParam());

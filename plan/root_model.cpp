@@ -208,6 +208,7 @@ void RootModel::predict(const PredictorRecord& record, void* workspace, NodePred
                 : content_.kind == RootKind::kCache ? Source::kCache
                                                     : Source::kNetwork;
   plan.out_of_distribution = !is_familiar;
+  plan.strangeness = plan.out_of_distribution;
 }
 
 }  // namespace predictor

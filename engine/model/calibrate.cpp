@@ -47,8 +47,10 @@ double conformal_offset(std::vector<double> beyond) {
   const double n = static_cast<double>(beyond.size());
   auto rank = static_cast<size_t>(std::ceil((n + 1) * (1 - kTail)));
   if (rank <= beyond.size()) return beyond[rank - 1];
+  // Of n values the next one lies beyond the largest with probability 1 / (n + 1), and how far
+  // nobody knows: the fewer there are, the less they exclude, also when all were alike.
   double spread = beyond.back() - beyond.front();
-  return beyond.back() + 0.25 * std::max(spread, 0.1);
+  return beyond.back() + std::max(0.25 * spread, 1 / n);
 }
 
 }  // namespace

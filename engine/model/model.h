@@ -38,6 +38,7 @@ struct TrainingOptions {
   int max_epochs = 200;    // early stopping usually ends before
   double max_seconds = 0;  // 0: no limit; at the limit the best epoch so far is the result
   std::string device = "cpu";
+  bool remember_rows = true;  // false: without cardinality memory, to see what it is worth
   // Set by whoever wants the training to end. Every loop that may take longer than 100 ms asks
   // check_stop(); what reports progress asks there.
   const std::atomic<bool>* stop = nullptr;

@@ -156,6 +156,10 @@ std::function<bool(const EpochReport&)> make_reporter(const Job& job, const char
   };
 }
 
+std::span<const int> remembered(const Job& job, std::span<const int> plans) {
+  return job.options.remember_rows ? plans : std::span<const int>();
+}
+
 // Trains network and forest on `training` and puts them, with what they know, into `parts`. Returns
 // what the instrumentation of each of `withheld` adds to its time.
 std::vector<float> train_network(Job& job, std::span<const int> training,
@@ -163,7 +167,7 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
                                  TrainerOptions options, const char* phase, Parts& parts,
                                  TrainerResult* result = nullptr) {
   parts.known = collect_known(job.data, training);
-  const MemoryBuilder memory(job.data, training);
+  const MemoryBuilder memory(job.data, remembered(job, training));
   recall_dataset(job.records, memory, job.data);
   parts.memory = CardinalityMemory::write(memory.entries(), kMemoryLimit);
   std::vector<int> rows(training.begin(), training.end());
@@ -368,7 +372,8 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
     // What is served knows everything; so much more is only known for sure.
     if (!parts.forest_of_all.empty()) parts.forest = std::move(parts.forest_of_all);
     parts.cache = std::move(parts.cache_of_all);
-    parts.memory = CardinalityMemory::write(MemoryBuilder(job.data, all).entries(), kMemoryLimit);
+    parts.memory = CardinalityMemory::write(MemoryBuilder(job.data, remembered(job, all)).entries(),
+                                            kMemoryLimit);
   } else {
     // Nothing can be withheld, so nothing can be learned that is known to hold: the cost alone.
     parts.known = collect_known(job.data, all);

@@ -129,7 +129,25 @@ TEST(TreeTemplate, one_query_or_equal_plans_give_the_calibrated_cost) {
   PlanPrediction plan = served.predict(equal[0]);
   EXPECT_EQ(plan.source, Source::kBaseline);
   EXPECT_NEAR(plan.total_ms, equal[0].statement.total_time, 0.01 * plan.total_ms);
-  EXPECT_LE(plan.low_ms, plan.total_ms);
+  EXPECT_LT(plan.low_ms, 0.995 * plan.total_ms);
+  EXPECT_GT(plan.high_ms, 1.005 * plan.total_ms);
+  // Ten that are alike say less of what the next one will take than twenty.
+  Served few(std::span(equal).first(10));
+  PlanPrediction of_few = few.predict(equal[0]);
+  EXPECT_GT(of_few.high_ms / of_few.low_ms, plan.high_ms / plan.low_ms);
+  EXPECT_GT(of_few.high_ms / of_few.low_ms, 1.15);
+}
+
+TEST(TreeTemplate, without_memory_no_rows_are_remembered) {
+  const auto records = test::Workload(12).run(8, 6);
+  TrainingOptions options;
+  options.max_epochs = 2;
+  options.remember_rows = false;
+  Served served(records, options);
+  PredictorRecord view = records[0].view();
+  auto workspace = std::make_unique<std::byte[]>(served.model.workspace_size(view.node_count));
+  Model::Evaluation found = served.model.evaluate(view, workspace.get());
+  for (int i = 0; i < view.node_count; i++) EXPECT_EQ(found.recalled_rows(i), 0);
 }
 
 TEST(TreeTemplate, absurd_numbers_do_no_harm) {
