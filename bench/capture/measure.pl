@@ -26,6 +26,10 @@ my $sample_rate = 0.01;
 # Not 1, which would have Predictor time all of them whatever it costs.
 my $nearly_all = 0.9999;
 
+my $round = 0;
+my $raw;
+open $raw, '>', $ENV{RAW} or die "bench-capture: $ENV{RAW}: $!\n" if $ENV{RAW};
+
 srand(1);
 
 # ---- sessions ----
@@ -134,7 +138,9 @@ sub measure
 	ask($session, loop_of($work, $work->{executions}));
 	my $used = cpu($session) - $before;
 	leave($session);
-	return $used / 1e3 / $work->{executions};
+	$used /= 1e3 * $work->{executions};
+	print $raw join("\t", $round, $work->{body}, $arm, $rate // 'default', $used), "\n" if $raw;
+	return $used;
 }
 
 # One round of a workload: what each arm used.
@@ -276,7 +282,7 @@ sub record_everything
 
 $| = 1;
 my %rounds_of;
-for my $round (1 .. $rounds)
+while ($round++ < $rounds)
 {
 	my @present = $round % 3 == 1 ? @arms : qw(without predictor);
 	restart(@present);
