@@ -194,7 +194,10 @@ fail(Statement *statement)
 		return;
 	}
 	if (statement->extract == NULL && !statement->lost)
+	{
+		memset(&statement->client, 0, sizeof(statement->client));
 		statement->extract = kinds_recall(&statement->key, statement->queryDesc);
+	}
 	if (statement->extract == NULL)
 		shared_count(COUNTER_CANCELLED_UNKNOWN);
 	else
