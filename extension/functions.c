@@ -169,7 +169,6 @@ announce_models(Oid schema)
 Datum
 predictor_models_changed(PG_FUNCTION_ARGS)
 {
-
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),

@@ -42,7 +42,7 @@ EOS
 query('CREATE DATABASE timeouts');
 set_up('timeouts');
 query("SELECT predictor.flush(); SELECT predictor.reset_history()", 'timeouts');
-$node->psql('timeouts', "SET statement_timeout = '20ms';\n" . join ";\n", map { "SELECT count(*) FROM item, pg_sleep(10) WHERE kind < $_" } 1 .. 40,
+$node->psql('timeouts', "SET statement_timeout = '20ms';\n" . join ";\n", map { 'SELECT sum(' . join(' + ', ('kind') x $_) . ') FROM item, pg_sleep(10)' } 1 .. 40,
 	on_error_stop => 0);
 query('SELECT predictor.flush()', 'timeouts');
 query("DELETE FROM predictor.execution WHERE flags & 1 = 0", 'timeouts');
@@ -168,7 +168,8 @@ CREATE TABLE item AS SELECT g AS id, g % 100 AS kind FROM generate_series(1, 100
 ANALYZE item;
 SELECT predictor.create_model('m', options => '{"max_epochs": 3}');
 EOS
-my $source = "SELECT source, version > 0 FROM predictor.predict_total('SELECT count(*) FROM item WHERE kind < 3')";
+my $known = 'SELECT count(*) FROM item WHERE kind < 3 AND id % 100 < 3';
+my $source = "SELECT source, version > 0 FROM predictor.predict_total('$known')";
 is(query($source, 'cold'), 'baseline|f', 'a new database answers at once, with the cost, and says so');
 query(<<'EOS', 'cold');
 SET predictor.enabled = off;
@@ -177,7 +178,8 @@ DECLARE
 	plan jsonb;
 BEGIN
 	FOR i IN 1 .. 120 LOOP
-		EXECUTE format('EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) SELECT count(*) FROM item WHERE kind < %s', i % 10) INTO plan;
+		EXECUTE format('EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) SELECT count(*) FROM item WHERE kind < %s AND id %% 100 < %s',
+			i % 10 + 1, i % 10 + 1) INTO plan;
 		PERFORM predictor.import_plan(plan);
 	END LOOP;
 END
@@ -185,17 +187,19 @@ $$;
 SELECT predictor.flush();
 EOS
 ok(wait_for_sql($node, 'cold', 'SELECT active_version FROM predictor.models', '1'), 'after an import it has trained itself');
-like(query($source, 'cold'), qr/^cache\|t$/, 'and answers from what it remembers of it');
+like(query($source, 'cold'), qr/^(cache|network)\|t$/, 'and answers by what it has learned');
+# of 100 * 100 rows the planner expects a third of 300, since it does not know that both conditions are one
+is(query("SELECT rows BETWEEN 200 AND 450 FROM predictor.predict('$known') WHERE node = 'Seq Scan'", 'cold'), 't', 'with the rows that it remembers');
 is(query("SELECT source FROM predictor.predict_total('SELECT count(*) FROM pg_class a, pg_class b, pg_class c')", 'cold') ne '', 1, 'as well as anything else');
 
 # --- two hold-outs ---
 
-query('SELECT predictor.reset_history()', 'cold');
-query(join(";\n", map { my $sum = join ' + ', ('kind') x $_; ("SELECT $sum FROM item WHERE id < 50") x 5 } 1 .. 60) . ';SELECT predictor.flush()', 'cold');
+query("SELECT predictor.alter_model('m', auto_train => false), predictor.reset_history()", 'cold');
+query(join(";\n", map { my $sum = join ' + ', ('kind') x $_; ("SELECT $sum FROM item WHERE id < 50") } 1 .. 240) . ';SELECT predictor.flush()', 'cold');
 query("SELECT predictor.train('m')", 'cold');
 is(query(<<'EOS', 'cold'), 't|t|t|t|t', 'with queries enough some are withheld whole, and the verdict has the numbers of both hold-outs');
 SELECT (verdict #>> '{newest,statements}')::int > 0 AND (verdict #>> '{withheld,statements}')::int > 0,
-	(verdict #>> '{withheld,queries}')::int BETWEEN 1 AND 20,
+	(verdict #>> '{withheld,queries}')::int BETWEEN 1 AND 60,
 	verdict #> '{withheld,challenger}' ?& '{q50,q95,node_q50,node_q95,coverage}',
 	(SELECT bool_and((c.value ->> 'inside')::float8 BETWEEN 0 AND 1) FROM jsonb_each(verdict #> '{newest,challenger,coverage}') c),
 	jsonb_array_length(verdict #> '{newest,ln_q50_difference}') = 3 AND jsonb_array_length(verdict #> '{withheld,ln_q95_difference}') = 3
