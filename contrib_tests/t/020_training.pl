@@ -154,7 +154,7 @@ SKIP:
 	unlike(slurp_file("/proc/$engine/environ"), qr/PGDATA|LD_PRELOAD/, 'nor its environment');
 	my ($threads, $memory) = split /\|/, query("SELECT (SELECT setting FROM pg_settings WHERE name = 'predictor.engine_threads'), "
 		  . "(SELECT setting FROM pg_settings WHERE name = 'predictor.engine_memory')");
-	like(slurp_file("/proc/$engine/cmdline"), qr/--threads\0$threads\0--memory\0$memory\0/, 'its threads and memory are limited');
+	like(slurp_file("/proc/$engine/cmdline"), qr/--threads\x{0}$threads\x{0}--memory\x{0}$memory\x{0}/, 'its threads and memory are limited');
 }
 my ($directory) = engine_directories();
 is((stat $directory)[2] & 07777, 0700, 'its certificates are in a private directory');
@@ -169,7 +169,7 @@ is(query("SELECT active_version FROM predictor.models"), '1', 'leaves the active
 is(query("SELECT state FROM predictor.train('m', wait => false)"), 'requested', 'wait => false returns at once');
 ($code, $out, $err) = $node->psql('postgres', "SELECT predictor.train('m')");
 like($err, qr/model "m" is being trained already\nDETAIL:  Job .*\nHINT: /, 'one training of a model at a time');
-ok(wait_for_phase("epoch > 0 AND max_epochs > 0 AND loss > 0 AND validation_q50 >= 1 AND eta_seconds >= 0 AND device = 'cpu'"),
+ok(wait_for_phase("epoch > 0 AND max_epochs > 0 AND loss IS NOT NULL AND validation_q50 >= 1 AND eta_seconds >= 0 AND device = 'cpu'"),
 	'its progress can be seen');
 query("SELECT predictor.activate('m', 2)");
 $node->poll_query_until('postgres', "SELECT count(*) = 3 FROM predictor.training_jobs WHERE state = 'done'");
