@@ -39,7 +39,7 @@ SELECT count(*) > 0 AS encoded FROM gs_wlm_plan_encoding_table;
 
 -- Define a model, with the statement of the manual; names of databases and numbers may be others
 INSERT INTO gs_opt_model VALUES('rlstm', 'open_ai', 'regression', '127.0.0.1', 5000, 2000, 1, -1, 64, 512, 0, false, false, '{S, T}', '{0,0}', '{0,0}', 'Text');
-UPDATE gs_opt_model SET max_epoch = 20, hidden_units = 16, batch_size = 64, label = '{T, R}' WHERE model_name = 'open_ai';
+UPDATE gs_opt_model SET max_epoch = 10, hidden_units = 16, batch_size = 64, label = '{T, R}' WHERE model_name = 'open_ai';
 
 -- What is asked in the wrong way is refused as openGauss does
 SELECT * FROM model_train_opt('rlstm', NULL);
