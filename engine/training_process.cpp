@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kPause = std::chrono::milliseconds(50);      // between two looks at `stop`
 constexpr auto kPatience = std::chrono::milliseconds(500);  // with a worker that is to stop
-constexpr auto kCheckPatience = std::chrono::minutes(2);    // CUDA may have to compile first
+constexpr auto kMostDevicePatience = std::chrono::minutes(16);
 
 json task_to_json(const TrainingTask& task, const fs::path& bundle) {
   return {{"records", task.records.string()},
@@ -72,6 +72,8 @@ class ProcessTrainer : public Trainer {
   DeviceCheck check_device(const std::string& wanted, const std::atomic<bool>& stop) override;
 
  private:
+  std::optional<DeviceCheck> ask_device(const std::string& wanted, const std::atomic<bool>& stop,
+                                        std::chrono::milliseconds patience);
   Result<WorkerProcess> start(int threads) const {
     std::vector<std::string> arguments = {options_.program,        "train-worker", "--threads",
                                           std::to_string(threads), "--log-level",  log_level()};
@@ -169,23 +171,30 @@ Result<TrainingResult> ProcessTrainer::train(const TrainingTask& task,
 }
 
 DeviceCheck ProcessTrainer::check_device(const std::string& wanted, const std::atomic<bool>& stop) {
-  DeviceCheck check;
-  check.device = wanted;
-  Result<WorkerProcess> worker = start(1);
-  if (!worker) {
-    check.problem = worker.error().message;
-    return check;
+  for (auto patience = options_.device_patience; patience <= kMostDevicePatience; patience *= 2) {
+    const std::optional<DeviceCheck> check = ask_device(wanted, stop, patience);
+    if (check) return *check;
+    if (stop) break;
+    log_warning("device " + wanted + " has not answered for " + std::to_string(patience.count()) +
+                " ms; it is asked again");
   }
+  return {wanted, 0, "the device did not answer in time"};
+}
+
+// Nothing if it did not answer in time.
+std::optional<DeviceCheck> ProcessTrainer::ask_device(const std::string& wanted,
+                                                      const std::atomic<bool>& stop,
+                                                      std::chrono::milliseconds patience) {
+  Result<WorkerProcess> worker = start(1);
+  if (!worker) return DeviceCheck{wanted, 0, worker.error().message};
   (void)worker.value().send(json_text({{"check_device", wanted}}));
   Conversation conversation(
-      worker.value(), [](const TrainingProgress&) { return true; }, stop,
-      Clock::now() + kCheckPatience);
+      worker.value(), [](const TrainingProgress&) { return true; }, stop, Clock::now() + patience);
   const json last = conversation.run();
   const int status = worker.value().wait();
   if (last.contains("device")) return device_from_json(last["device"]);
-  check.problem = conversation.is_cancelled() ? "the device did not answer in time"
-                                              : explain_end(status, {}).message;
-  return check;
+  if (conversation.is_cancelled()) return std::nullopt;
+  return DeviceCheck{wanted, 0, explain_end(status, {}).message};
 }
 
 }  // namespace

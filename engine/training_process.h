@@ -12,6 +12,7 @@
 #ifndef PREDICTOR_ENGINE_TRAINING_PROCESS_H
 #define PREDICTOR_ENGINE_TRAINING_PROCESS_H
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -25,6 +26,9 @@ struct WorkerOptions {
   std::filesystem::path program = "/proc/self/exe";
   std::filesystem::path directory;  // for bundles on their way to the server
   std::string log_file;             // the worker writes to the server's log
+  // How long a device has to answer at first (CUDA may have to compile), doubled each time that it
+  // has not: a machine that is short of processors is slow, which is no trouble of the device.
+  std::chrono::milliseconds device_patience = std::chrono::minutes(2);
 };
 
 std::unique_ptr<Trainer> make_process_trainer(WorkerOptions options);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "engine/process_support_test.h"
+#include "engine/training_process.h"
 
 namespace predictor::engine::test {
 namespace {
@@ -155,6 +156,17 @@ TEST_F(WorkerTest, the_same_seed_gives_the_same_bundle) {
   connect().submit(job_target(3, "&seed=6&max_epochs=3"), records);
   bundles.insert(await(3, is_over)["bundle"]["sha256"]);
   EXPECT_EQ(bundles.size(), 2u) << "and another seed another one";
+}
+
+TEST_F(WorkerTest, a_device_that_answers_late_is_asked_again) {
+  WorkerOptions options;
+  options.program = program();
+  options.directory = data_.path();
+  options.device_patience = std::chrono::milliseconds(1);  // no process starts so soon
+  const std::atomic<bool> stop = false;
+  const DeviceCheck check = make_process_trainer(options)->check_device("cpu", stop);
+  EXPECT_EQ(check.problem, "");
+  EXPECT_EQ(check.device, "cpu");
 }
 
 TEST_F(WorkerTest, a_device_that_is_not_there_fails_jobs_clearly) {
