@@ -3,6 +3,7 @@
 #include "engine/evaluate_members.h"
 
 #include <cmath>
+#include <string_view>
 
 #include "engine/evaluate_score.h"
 
@@ -29,8 +30,10 @@ const std::vector<std::string>& member_names() {
 }
 
 std::vector<double> ask_members(const Model& model, const PredictorRecord& plan, void* workspace) {
-  const Model::Evaluation found = model.evaluate(plan, workspace);
   std::vector<double> answers;
+  // Root models have neither members nor a workspace to evaluate them in.
+  if (std::string_view(model.info().template_name) != "tree") return answers;
+  const Model::Evaluation found = model.evaluate(plan, workspace);
   if (found.answers == nullptr) return answers;
   const NetworkTime time = found.time_of(0, 1);
   for (const std::string& member : member_names()) {

@@ -132,7 +132,7 @@ TEST(TreeTemplate, one_query_or_equal_plans_give_the_calibrated_cost) {
   EXPECT_LT(plan.low_ms, 0.995 * plan.total_ms);
   EXPECT_GT(plan.high_ms, 1.005 * plan.total_ms);
   // Ten that are alike say less of what the next one will take than twenty.
-  Served few(std::span(equal).first(10));
+  Served few(std::span<const OwnedRecord>(equal).first(10));
   PlanPrediction of_few = few.predict(equal[0]);
   EXPECT_GT(of_few.high_ms / of_few.low_ms, plan.high_ms / plan.low_ms);
   EXPECT_GT(of_few.high_ms / of_few.low_ms, 1.15);
