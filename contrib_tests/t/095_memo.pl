@@ -40,7 +40,7 @@ CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (100);
 CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (100) TO (200);
 VACUUM ANALYZE;
 SELECT predictor.flush();
-SELECT predictor.create_model('m', template => 'cache');
+SELECT predictor.create_model('m');
 EOS
 $node->safe_psql('postgres', join(";\n", map { ("SELECT count(*) FROM item WHERE kind = $_", "SELECT sum(amount) FROM sale JOIN item ON id = item WHERE kind < $_") } 1 .. 40));
 query('SELECT predictor.flush()');
