@@ -122,7 +122,7 @@ SELECT track_model_train_opt('rlstm', 'open_ai');
 -- Train and track
 SELECT startup_time_accuracy, total_time_accuracy >= 1 AS total_time, rows_accuracy >= 1 AS rows, peak_memory_accuracy
 	FROM model_train_opt('rlstm', 'open_ai');
-SELECT feature_size, is_training, available = (acc[1] <= 2 AND acc[2] <= 2) AS available, label, max[2], array_length(acc, 1)
+SELECT feature_size, is_training, available = (acc[1] <= 2 AND acc[2] <= 2) AS available, label, max[2] >= 19999 AS max_rows, array_length(acc, 1)
 	FROM gs_opt_model;
 SELECT track_model_train_opt('rlstm', 'open_ai') ~ '^/.*open_ai.*_log\.json$' AS log;
 
