@@ -27,8 +27,6 @@ struct TableEntry {
 };
 static_assert(sizeof(TableEntry) == 24);
 
-constexpr uint64_t align8(uint64_t x) { return (x + 7) & ~uint64_t{7}; }
-
 template <typename T>
 T read_at(std::span<const std::byte> bytes, size_t offset) {
   T value;
@@ -43,12 +41,12 @@ TableEntry entry_at(std::span<const std::byte> bytes, uint32_t i) {
 // Sections must follow one another exactly, so that no change of the unchecksummed header can make
 // another valid bundle of the same bytes.
 bool has_sane_table(std::span<const std::byte> bytes, uint32_t sections) {
-  uint64_t expected = sizeof(Header) + uint64_t{sections} * sizeof(TableEntry);
+  uint64_t expected = align_in_bundle(sizeof(Header) + uint64_t{sections} * sizeof(TableEntry));
   if (expected > bytes.size()) return false;
   for (uint32_t i = 0; i < sections; i++) {
     TableEntry entry = entry_at(bytes, i);
     if (entry.offset != expected || entry.length > bytes.size() - expected) return false;
-    expected = align8(expected + entry.length);
+    expected = align_in_bundle(expected + entry.length);
     if (expected > bytes.size()) return false;
     for (uint32_t j = 0; j < i; j++)
       if (entry_at(bytes, j).type == entry.type) return false;
@@ -85,12 +83,12 @@ void BundleWriter::add(Section type, uint32_t version, std::vector<std::byte> co
 }
 
 std::vector<std::byte> BundleWriter::finish(Sha256Function sha256) const {
-  uint64_t length = sizeof(Header) + sections_.size() * sizeof(TableEntry);
+  uint64_t length = align_in_bundle(sizeof(Header) + sections_.size() * sizeof(TableEntry));
   std::vector<TableEntry> table;
   for (const Entry& section : sections_) {
     table.push_back(
         {static_cast<uint32_t>(section.type), section.version, length, section.content.size()});
-    length = align8(length + section.content.size());
+    length = align_in_bundle(length + section.content.size());
   }
   if (length > kBundleSizeLimit || sections_.empty() || sections_.size() > kMaxSections) return {};
   std::vector<std::byte> bytes(length);

@@ -1,7 +1,7 @@
 // bundle.h - a trained model as one immutable, versioned, checksummed block of bytes.
 //
 // The engine writes it (BundleWriter), the database stores it in a table, the backend evaluates it
-// in place (BundleView). Layout, little-endian, every section aligned to 8 bytes:
+// in place (BundleView). Layout, little-endian, every section at a multiple of 64 bytes:
 //   "PGPREDBN", u32 format version, u32 section count, u64 total length, 32 bytes SHA-256 over all
 //   bytes after the checksum field; then a table of {u32 type, u32 version, u64 offset, u64
 //   length}; then the sections.
@@ -21,9 +21,16 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kBundleVersion = 1;
+inline constexpr uint32_t kBundleVersion = 2;
 inline constexpr size_t kBundleSizeLimit = size_t{8} << 20;
 inline constexpr size_t kSha256Size = 32;
+
+// Of sections in the bundle and of arrays in a section: a line of the cache. A vector of weights
+// that lies in two lines takes twice as long to load.
+inline constexpr size_t kBundleAlignment = 64;
+constexpr uint64_t align_in_bundle(uint64_t x) {
+  return (x + kBundleAlignment - 1) & ~uint64_t{kBundleAlignment - 1};
+}
 
 enum class Section : uint32_t {
   kInfo = 1,            // feature version, template, training facts
@@ -75,8 +82,8 @@ class BundleWriter {
   std::vector<Entry> sections_;
 };
 
-// Builds and takes apart the content of a section: plain fields and arrays, each array aligned to
-// 8 bytes from the section's start.
+// Builds and takes apart the content of a section: plain fields and arrays, each array at a
+// multiple of kBundleAlignment from the section's start.
 class SectionWriter {
  public:
   template <typename T>
@@ -86,7 +93,7 @@ class SectionWriter {
   }
   template <typename T>
   void put_array(std::span<const T> items) {
-    content_.resize((content_.size() + 7) & ~size_t{7});
+    content_.resize(align_in_bundle(content_.size()));
     append(items.data(), items.size_bytes());
   }
   std::vector<std::byte> take() { return std::move(content_); }
@@ -113,7 +120,7 @@ class SectionReader {
   }
   template <typename T>
   const T* get_array(uint64_t count) {
-    at_ = (at_ + 7) & ~size_t{7};
+    at_ = align_in_bundle(at_);
     return reinterpret_cast<const T*>(claim(count, sizeof(T)));
   }
   bool ok() const { return ok_; }
@@ -135,7 +142,8 @@ class SectionReader {
   bool ok_ = true;
 };
 
-// Finds sections; does not own the bytes, which must be aligned to 8 and outlive the view.
+// Finds sections; does not own the bytes, which must be aligned to 8, and had better be to
+// kBundleAlignment, as a mapped file is, and outlive the view.
 class BundleView {
  public:
   // `sha256` may be null: then the checksum is not verified (it was, by whoever published).

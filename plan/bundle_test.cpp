@@ -105,9 +105,11 @@ TEST(Bundle, says_what_is_wrong) {
   EXPECT_EQ(open(changed(16), true), BundleStatus::kTruncated);
   EXPECT_EQ(open(changed(24), true), BundleStatus::kChecksum);
   EXPECT_EQ(open(changed(12), false), BundleStatus::kBadSection);
-  constexpr size_t kFirstSection = 56 + 5 * 24;
+  constexpr size_t kLastEntry = 56 + 4 * 24, kFirstSection = align_in_bundle(kLastEntry + 24);
+  uint64_t canary[2];  // its offset and its length
+  std::memcpy(canary, bytes.data() + kLastEntry + 8, sizeof canary);
   EXPECT_EQ(open(changed(kFirstSection), false), BundleStatus::kWrongFeatures);
-  EXPECT_EQ(open(changed(bytes.size() - 1), false), BundleStatus::kCanary);
+  EXPECT_EQ(open(changed(canary[0] + canary[1] - 1), false), BundleStatus::kCanary);
   EXPECT_STRNE(bundle_status_text(BundleStatus::kCanary), bundle_status_text(BundleStatus::kOk));
 }
 
@@ -122,6 +124,32 @@ TEST(Bundle, without_a_canary_or_misaligned_it_is_refused) {
   EXPECT_EQ(open_without_canary(model, bytes), BundleStatus::kOk);
   bytes.insert(bytes.begin(), 4, std::byte{0});
   EXPECT_EQ(model.open(std::span(bytes).subspan(4), fake_sha256), BundleStatus::kNotABundle);
+}
+
+TEST(Bundle, every_array_begins_a_line_of_the_cache) {
+  SectionWriter out;
+  const std::vector<float> some(3, 1.0f);
+  for (int i = 0; i < 3; i++) out.put(uint8_t{1}), out.put_array(std::span<const float>(some));
+  BundleWriter writer;
+  writer.add(Section::kKnown, 1, std::vector<std::byte>(5));
+  writer.add(Section::kMemory, 1, out.take());
+  std::vector<std::byte> room(4096);
+  std::vector<std::byte> bytes = writer.finish(fake_sha256);
+  void* at = room.data();
+  size_t space = room.size();
+  ASSERT_NE(std::align(kBundleAlignment, bytes.size(), at, space), nullptr);
+  std::memcpy(at, bytes.data(), bytes.size());
+  BundleView view;
+  ASSERT_EQ(view.open({static_cast<std::byte*>(at), bytes.size()}, fake_sha256), BundleStatus::kOk);
+  SectionReader in(view.section(Section::kMemory, 1));
+  for (int i = 0; i < 3; i++) {
+    in.get<uint8_t>();
+    const float* array = in.get_array<float>(3);
+    ASSERT_TRUE(in.ok());
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(array) % kBundleAlignment, 0u);
+    EXPECT_EQ(array[2], 1.0f);
+  }
+  EXPECT_TRUE(in.finished());
 }
 
 TEST(Bundle, the_same_bytes_answer_the_same) {
