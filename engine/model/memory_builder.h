@@ -19,8 +19,12 @@ class MemoryBuilder {
   // of its plans were executed.
   MemoryBuilder(const Dataset& data, std::span<const int> plans);
 
-  // What is known under `key` without the executions of `group`.
-  Remembered recall(uint64_t key, uint64_t group) const;
+  // What is known under `key` without the executions of `group`, or, `with_first`, with the first
+  // of them alone.
+  Remembered recall(uint64_t key, uint64_t group, bool with_first = false) const;
+
+  // Is there an execution of the group, and is it another one than this?
+  bool has_other_first(uint64_t group, int plan) const;
 
   // All entries, the most useful first: what many queries share and what stands for many others
   // helps a query never seen, what one query had helps that query alone.
@@ -39,11 +43,17 @@ class MemoryBuilder {
   struct PartHash {
     size_t operator()(const Part& p) const { return p.key ^ p.group * 0x9e3779b97f4a7c15u; }
   };
-  std::unordered_map<Part, Sum, PartHash> parts_;  // of one query, means once built
-  std::unordered_map<uint64_t, Sum> sums_;         // of those means
+  struct Query {
+    Sum all, first;  // of all its executions, and of the first; means once built
+  };
+  std::unordered_map<uint64_t, int> first_;  // plan of each group
+  std::unordered_map<Part, Query, PartHash> parts_;
+  std::unordered_map<uint64_t, Sum> sums_;  // of those means
 };
 
-// Writes what `memory` says, each plan's own query left out, into the features of all plans.
+// Writes what `memory` says, each plan's own query left out, into the features of all plans. Of
+// some plans the first execution of their query stays in, so that training also meets queries that
+// were executed before with another plan.
 void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& memory,
                     Dataset& data);
 

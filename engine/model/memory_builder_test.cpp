@@ -44,6 +44,20 @@ TEST(MemoryBuilder, a_query_counts_once_and_never_for_itself) {
   EXPECT_EQ(memory.recall(exact, data.group[3]).count, 1);
 }
 
+TEST(MemoryBuilder, the_first_execution_of_a_query_can_stand_for_its_history) {
+  std::vector<OwnedRecord> records = {scan(1, 100), scan(1, 50), scan(2, 1)};
+  Dataset data = encode_dataset(records);
+  std::vector<int> all = {0, 1, 2};
+  MemoryBuilder memory(data, all);
+  uint64_t exact = data.sub_plans[0].key[kExactLevel];
+  Remembered first = memory.recall(exact, data.group[0], true);
+  EXPECT_EQ(first.count, 1);
+  EXPECT_NEAR(first.log_rows, std::log(100.5), 1e-5) << "not what the others had";
+  EXPECT_TRUE(memory.has_other_first(data.group[1], 1));
+  EXPECT_FALSE(memory.has_other_first(data.group[0], 0)) << "never for itself";
+  EXPECT_FALSE(memory.has_other_first(data.group[0] + 1, 1));
+}
+
 TEST(MemoryBuilder, cancelled_statements_are_not_remembered) {
   std::vector<OwnedRecord> records = {scan(1, 100)};
   records[0].statement.flags |= PREDICTOR_STATEMENT_TIMED_OUT;
@@ -74,6 +88,19 @@ TEST(RecallDataset, training_sees_what_the_runtime_will_but_for_its_own_query) {
   EXPECT_EQ(data.numeric[kShapeCount], 0) << "its own";
   EXPECT_GT(data.numeric[kNumericCount + kShapeCount], 0);
   EXPECT_NEAR(data.numeric[kNumericCount + kRecalledRows], std::log(100.5 / 10.5), 1e-4);
+}
+
+TEST(RecallDataset, some_plans_meet_their_own_query_in_memory_and_most_do_not) {
+  std::vector<OwnedRecord> records(100, scan(1, 100));
+  Dataset data = encode_dataset(records);
+  std::vector<int> all(records.size());
+  std::iota(all.begin(), all.end(), 0);
+  recall_dataset(records, MemoryBuilder(data, all), data);
+  int known = 0;
+  for (int p : all) known += data.numeric[static_cast<size_t>(p) * kNumericCount + kExactCount] > 0;
+  EXPECT_EQ(data.numeric[kExactCount], 0) << "the first has no other";
+  EXPECT_GT(known, 15);
+  EXPECT_LT(known, 35);
 }
 
 }  // namespace
