@@ -8,6 +8,7 @@ use IO::Socket::INET;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PredictorTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
@@ -221,9 +222,7 @@ is(query("SELECT state FROM predictor.train('m')"), 'done', 'or when it was idle
 $engine = engine_pid();
 ok($node->poll_query_until('postgres', "SELECT state = 'stopped' FROM predictor.engine"), 'long enough');
 ok($engine eq '' || ends($engine), 'which is true');
-$node->poll_query_until('postgres',
-	"SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'predictor keeper'");
-is(scalar(engine_directories()), 0, 'its certificates are gone');
+ok(wait_for(sub { scalar(engine_directories()) == 0 }), 'its certificates are gone');
 configure('predictor.engine_idle_timeout' => '1min');
 
 foreach my $way ('keeper killed', 'immediate stop', 'postmaster killed')

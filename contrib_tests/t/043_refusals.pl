@@ -327,7 +327,7 @@ run_quietly('predictor-certs renew client primary.example --dir ca');
 my ($replaced) = glob("$place/ca/replaced/client-primary.example-*");
 my ($serial) = $replaced =~ /-(\w+)$/;
 run_quietly("predictor-certs revoke $serial --dir ca && cp ca/ca.crl engine/ca.crl.new && mv engine/ca.crl.new engine/ca.crl");
-ok(reload_engine(qr/SIGHUP: certificates and namespaces are read anew/), 'the engine takes the new revocation list');
+ok(reload_engine(qr/SIGHUP: certificates and settings are read anew/), 'the engine takes the new revocation list');
 (my $before = $replaced) =~ s/^\Q$place\E\///;
 like(ask_engine("$before/client.crt"), qr/certificate revoked/, 'the certificate of before is out');
 present("$before/client");
