@@ -20,6 +20,7 @@ predictor.operator_sample_rate = 1
 predictor.opengauss_capture = on
 predictor.auto_train = off
 predictor.connect_timeout = 30s
+predictor.engine_idle_timeout = 2s
 max_parallel_workers_per_gather = 0
 EOC
 my ($code, $out, $err);
@@ -136,7 +137,6 @@ unlike($out, qr/p-time/, 'nothing without costs');
 }
 
 # --- the log of the training, though the engine has ended ---
-query("ALTER SYSTEM SET predictor.engine_idle_timeout = '1s'; SELECT pg_reload_conf()");
 my $log = query(q{SELECT track_model_train_opt('rlstm', 'open_ai')});
 like(slurp_file($log), qr/\[MODEL\]: open_ai  \[Epoch\]: \d+\/200/, 'the log of the training');
 ok(wait_for_sql($node, 'postgres', q{SELECT state = 'stopped' FROM predictor.engine}), 'the engine ends');
