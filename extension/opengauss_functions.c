@@ -188,7 +188,7 @@ predictor_opengauss_sql_ask(PG_FUNCTION_ARGS)
 	reply = engine_request(&target, &call);
 	if (reply->status == 0)
 	{
-		ereport(DEBUG1, (errmsg("no engine answers at %s: %s", target.url, reply->error)));
+		ereport(NOTICE, (errmsg_internal("%s", reply->error)));
 		PG_RETURN_NULL();
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(pg_any_to_server(reply->body, reply->size, PG_UTF8)));

@@ -209,6 +209,7 @@ $engine->signal('TERM');
 eval { $engine->finish };
 ($code, $out, $err) = $node->psql('postgres', q{SELECT * FROM opengauss.model_train_opt('rlstm', 'open_ai')});
 like($err, qr/ERROR:  AI engine connection failed\./, 'an engine that is gone');
+like($err, qr/NOTICE:  could not connect to engine at https:\/\/127\.0\.0\.1:$port: \S/, 'and why, which openGauss does not tell');
 like($node->safe_psql('postgres', 'SET predictor.explain_style = opengauss; EXPLAIN (PREDICTOR open_ai) SELECT count(*) FROM parts'),
 	qr/p-time=\d+/, 'does not keep the model from answering');
 $node->stop;
