@@ -275,7 +275,7 @@ Failure Server::reload(const Settings& wanted) {
   parts.jobs.change(job_bounds(settings));
   renew_sessions(parts.context);
   asio::post(parts.day.get_executor(), [&parts] { parts.watch_expiries(); });
-  log_info("certificates and settings are read anew");
+  log_info("SIGHUP: certificates and settings are read anew");
   if (!unchanged.empty()) {
     log_warning("these settings stay as they are until a restart: " + join(unchanged));
   }

@@ -339,10 +339,11 @@ void Model::predict(const PredictorRecord& record, void* workspace, NodePredicti
   for (int i = 0; i < record.node_count; i++)
     if (!(plan.memory_kb >= out[i].memory_kb) && !std::isnan(out[i].memory_kb))
       plan.memory_kb = out[i].memory_kb;
-  bool network = found.answers != nullptr && calibration_.blend[found.familiarity].weight > 0;
-  plan.source = !network              ? Source::kBaseline
-                : cache_weight >= 0.5 ? Source::kCache
-                                      : Source::kNetwork;
+  const Blend& blend = calibration_.blend[found.familiarity];
+  const bool learned = found.answers != nullptr && (blend.weight > 0 || blend.forest > 0);
+  plan.source = cache_weight >= 0.5 ? Source::kCache
+                : learned           ? Source::kNetwork
+                                    : Source::kBaseline;
   plan.out_of_distribution = found.familiarity == kUnseen;
   plan.strangeness = found.answers != nullptr ? found.strangeness : plan.out_of_distribution;
 }
