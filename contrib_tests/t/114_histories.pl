@@ -42,7 +42,7 @@ EOS
 query('CREATE DATABASE timeouts');
 set_up('timeouts');
 query("SELECT predictor.flush(); SELECT predictor.reset_history()", 'timeouts');
-$node->psql('timeouts', "SET statement_timeout = '20ms';\n" . join ";\n", map { 'SELECT sum(' . join(' + ', ('kind') x $_) . ') FROM item, pg_sleep(10)' } 1 .. 40,
+$node->psql('timeouts', "SET statement_timeout = '20ms';\n" . join(";\n", map { 'SELECT sum(' . join(' + ', ('kind') x $_) . ') FROM item, pg_sleep(10)' } 1 .. 40),
 	on_error_stop => 0);
 query('SELECT predictor.flush()', 'timeouts');
 query("DELETE FROM predictor.execution WHERE flags & 1 = 0", 'timeouts');

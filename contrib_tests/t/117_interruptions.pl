@@ -76,12 +76,13 @@ sub interrupt
 }
 
 is(interrupt('reading history', 'the worker is terminated', 'quick'), 2, 'a second attempt');
-is(interrupt('reading history', 'the server is stopped at once', 'quick'), 2, 'a second attempt');
+# The first one's commit waits for no disk, so it may be forgotten.
+like(interrupt('reading history', 'the server is stopped at once', 'quick'), qr/^[12]$/, 'a second attempt');
 is(interrupt('training', 'the worker is killed, and the server recovers', 'm'), 2, 'a second attempt');
 is(interrupt('training', 'the engine is killed, and starts again', 'm'), 1, 'it is waited for');
 is(interrupt('training', 'the engine is killed, and starts again with nothing', 'm'), 2, 'a second attempt');
 is(interrupt('storing the model', 'the worker is terminated', 'quick'), 2, 'a second attempt');
-is(interrupt('storing the model', 'the server is stopped at once', 'quick'), 2, 'a second attempt');
+like(interrupt('storing the model', 'the server is stopped at once', 'quick'), qr/^[12]$/, 'a second attempt');
 is(interrupt('storing the model', 'the engine is killed, and starts again', 'quick'), 1, 'it is not needed any more');
 query("ALTER SYSTEM SET predictor.engine_url = ''");
 $node->reload;
