@@ -160,50 +160,6 @@ becomes("SELECT active_version = 1 FROM predictor.models", 'another database tra
 becomes("SELECT count(*) = 0 FROM predictor.training_jobs WHERE state IN ('requested', 'running')", 'beside ours');
 is(query("SELECT state FROM predictor.training_jobs ORDER BY requested_at DESC LIMIT 1"), 'done', 'which ends as well');
 
-# --- a cold start ---
-
-query('CREATE DATABASE cold');
-query(<<'EOS', 'cold');
-SET predictor.enabled = off;
-CREATE EXTENSION predictor;
-CREATE TABLE item AS SELECT g AS id, g % 100 AS kind FROM generate_series(1, 10000) g;
-ANALYZE item;
-SELECT predictor.create_model('m', options => '{"max_epochs": 3}');
-EOS
-my $source = "SELECT source, version > 0 FROM predictor.predict_total('SELECT count(*) FROM item WHERE kind < 3')";
-is(query($source, 'cold'), 'baseline|f', 'a new database answers at once, with the cost, and says so');
-query(<<'EOS', 'cold');
-SET predictor.enabled = off;
-DO $$
-DECLARE
-	plan jsonb;
-BEGIN
-	FOR i IN 1 .. 120 LOOP
-		EXECUTE format('EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) SELECT count(*) FROM item WHERE kind < %s', i % 10) INTO plan;
-		PERFORM predictor.import_plan(plan);
-	END LOOP;
-END
-$$;
-SELECT predictor.flush();
-EOS
-becomes("SELECT active_version = 1 FROM predictor.models", 'after an import it has trained itself', 'cold');
-like(query($source, 'cold'), qr/^(cache|network)\|t$/, 'and answers from what it has learned');
-is(query("SELECT source FROM predictor.predict_total('SELECT count(*) FROM pg_class a, pg_class b, pg_class c')", 'cold') ne '', 1, 'as well as anything else');
-
-# --- two hold-outs ---
-
-query('SELECT predictor.reset_history()', 'cold');
-query(join(";\n", map { my $sum = join ' + ', ('kind') x $_; ("SELECT id FROM item WHERE id < 50 AND $sum >= 0") x 5 } 1 .. 60) . ';SELECT predictor.flush()', 'cold');
-query("SELECT predictor.train('m')", 'cold');
-is(query(<<'EOS', 'cold'), 't|t|t|t|t', 'with queries enough some are withheld whole, and the verdict has the numbers of both hold-outs');
-SELECT (verdict #>> '{newest,statements}')::int > 0 AND (verdict #>> '{withheld,statements}')::int > 0,
-	(verdict #>> '{withheld,queries}')::int BETWEEN 1 AND 20,
-	verdict #> '{withheld,challenger}' ?& '{q50,q95,node_q50,node_q95,coverage}',
-	(SELECT bool_and((c.value ->> 'inside')::float8 BETWEEN 0 AND 1) FROM jsonb_each(verdict #> '{newest,challenger,coverage}') c),
-	jsonb_array_length(verdict #> '{newest,ln_q50_difference}') = 3 AND jsonb_array_length(verdict #> '{withheld,ln_q95_difference}') = 3
-FROM predictor.model_versions ORDER BY version DESC LIMIT 1
-EOS
-
 # --- what the history may be like ---
 
 query('SELECT predictor.reset_history()');
