@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@
 /* generous: the engine is niced, and where every processor is busy its start takes minutes */
 #define START_TIMEOUT_MS 300000
 #define PREDECESSOR_TIMEOUT_MS 15000
+#define ENGINE_BEFORE_TIMEOUT_MS 30000
 #define TERMINATE_AFTER_MS 5000
 #define KILL_AFTER_MS 10000
 #define LOG_LIMIT (10 * 1024 * 1024)
@@ -325,6 +327,34 @@ wait_a_moment(long timeout_ms)
 	return !ShutdownRequestPending;
 }
 
+/*
+ * After a crash the engine of the keeper before ends by itself, and may not yet have: what it writes
+ * meanwhile must not come into the next one's directory. It holds a lock on a file there.
+ */
+static bool
+await_predecessor(void)
+{
+	char		path[MAXPGPATH];
+	TimestampTz begin = GetCurrentTimestamp();
+	bool		is_gone = false;
+	int			fd;
+
+	snprintf(path, MAXPGPATH, "%s/predictor/store/predictord.lock", DataDir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	while (!(is_gone = flock(fd, LOCK_EX | LOCK_NB) == 0) && wait_a_moment(20))
+	{
+		if (TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), ENGINE_BEFORE_TIMEOUT_MS))
+		{
+			set_failure("the engine before it does not end");
+			break;
+		}
+	}
+	close(fd);
+	return is_gone;
+}
+
 static bool
 make_certificates(void)
 {
@@ -449,7 +479,7 @@ predictor_keeper_main(Datum arg)
 		proc_exit(0);
 	before_shmem_exit(leave, (Datum) 0);
 
-	if (prepare_directories())
+	if (await_predecessor() && prepare_directories())
 	{
 		choose_log();
 		if (make_certificates() && start_engine())
