@@ -37,8 +37,7 @@ my %ways = (
 	},
 	'the server is stopped at once' => sub { $node->stop('immediate'); $node->start; },
 	'the engine is killed, and starts again' => sub { kill_engine($engine); $engine = start_engine($place, address => $engine->{address}) },
-	'the engine is killed, and starts again with nothing' => sub { kill_engine($engine); $engine = start_engine($place, address => $engine->{address}, store => "$place/nothing") },
-	"the server's own engine is killed" => sub { kill 'KILL', query('SELECT pid FROM predictor.engine') });
+	'the engine is killed, and starts again with nothing' => sub { kill_engine($engine); $engine = start_engine($place, address => $engine->{address}, store => "$place/nothing") });
 
 # --- phases, each with what makes a training stay in it ---
 
@@ -84,10 +83,6 @@ is(interrupt('training', 'the engine is killed, and starts again with nothing', 
 is(interrupt('storing the model', 'the worker is terminated', 'quick'), 2, 'a second attempt');
 like(interrupt('storing the model', 'the server is stopped at once', 'quick'), qr/^[12]$/, 'a second attempt');
 is(interrupt('storing the model', 'the engine is killed, and starts again', 'quick'), 1, 'it is not needed any more');
-query("ALTER SYSTEM SET predictor.engine_url = ''");
-$node->reload;
-ok(wait_for_sql($node, 'postgres', 'SHOW predictor.engine_url', ''), 'now with an engine of its own');
-is(interrupt('training', "the server's own engine is killed", 'm'), 2, 'a second attempt');
 is(query("SELECT count(*) FROM predictor.training_jobs WHERE state <> 'done'"), '0', 'no job is lost');
 is(query("SELECT count(*) FROM predictor.model_version WHERE version > 0"), query('SELECT count(*) FROM predictor.training_job'), 'and none has two results');
 
