@@ -21,7 +21,7 @@ $node->safe_psql('postgres', <<'EOS');
 CREATE TABLE item AS SELECT g AS id, g % 100 AS kind FROM generate_series(1, 2000) g;
 ANALYZE item;
 SELECT predictor.flush();
-SELECT predictor.create_model('m', auto_train => false, keep_versions => 50, options => '{"max_epochs": 2}'),
+SELECT predictor.create_model('m', auto_train => false, keep_versions => 50, options => '{"max_epochs": 60}'),
 	predictor.create_model('quick', template => 'cache', auto_train => false, keep_versions => 50);
 EOS
 $node->safe_psql('postgres', join(";\n", map { ("SELECT count(*) FROM item WHERE kind < $_", "SELECT kind, count(*) FROM item WHERE id > $_ GROUP BY 1") } 1 .. 60)
