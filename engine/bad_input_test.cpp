@@ -169,7 +169,8 @@ TEST_F(BadInputTest, numbers_that_no_plan_has_are_refused) {
   const Reply reply = connect().request("POST", "/v1/predict?model=" + uuid(1001),
                                         {{"Content-Type", kRecordsType}}, stream_of(unknown));
   ASSERT_EQ(reply.status, 200) << reply.body;
-  for (const nlohmann::json& prediction : reply.json()["predictions"]) {
+  const nlohmann::json answer = reply.json();
+  for (const nlohmann::json& prediction : answer["predictions"]) {
     EXPECT_TRUE(prediction["total_ms"].is_number()) << prediction;
   }
 }
