@@ -264,55 +264,55 @@ visible_root(QueryDesc *queryDesc)
 	return root;
 }
 
+/* Counting sees a shared SubPlan as often as it is used: an upper bound, and enough. */
+static int
+count_nodes(Visit *v)
+{
+	visit(visible_root(v->queryDesc), PREDICTOR_REL_ROOT, -1, v);
+	return v->count;
+}
+
+/* The record of the plan whose nodes were counted; NULL: no memory. */
+static Extract *
+describe_plan(Visit *v, MemoryContext context)
+{
+	Extract    *extract = allocate(v->count, context);
+
+	if (extract == NULL)
+		return NULL;
+	v->extract = extract;
+	v->count = 0;
+	describe_statement(v->queryDesc, v->key, &extract->record.statement);
+	visit(visible_root(v->queryDesc), PREDICTOR_REL_ROOT, -1, v);
+	extract->record.node_count = v->count;
+	predictor_sign(&extract->record);
+	return extract;
+}
+
 Extract *
 extract_plan(QueryDesc *queryDesc, const HashKey *key, MemoryContext context, bool *too_large)
 {
 	Visit		v = {NULL, queryDesc, key};
-	Extract    *extract;
+	int			count = count_nodes(&v);
 
-	/* Counting sees a shared SubPlan as often as it is used: an upper bound, and enough. */
-	visit(visible_root(queryDesc), PREDICTOR_REL_ROOT, -1, &v);
-	*too_large = v.count > PREDICTOR_MAX_NODES;
-	if (*too_large || v.count == 0)
-		return NULL;
-	extract = allocate(v.count, context);
-	if (extract == NULL)
-		return NULL;
-	v.extract = extract;
-	v.count = 0;
-	describe_statement(queryDesc, key, &extract->record.statement);
-	visit(visible_root(queryDesc), PREDICTOR_REL_ROOT, -1, &v);
-	extract->record.node_count = v.count;
-	predictor_sign(&extract->record);
-	return extract;
+	*too_large = count > PREDICTOR_MAX_NODES;
+	return *too_large || count == 0 ? NULL : describe_plan(&v, context);
 }
 
 Extract *
 extract_recalled(QueryDesc *queryDesc, const PredictorNode *known, int known_count, MemoryContext context)
 {
 	HashKey		no_key = {0, 0, 0};
-	Visit		v = {NULL, queryDesc, &no_key};
-	Extract    *extract;
+	Visit		v = {NULL, queryDesc, &no_key, .known = known, .known_count = known_count};
+	Extract    *extract = count_nodes(&v) >= known_count ? describe_plan(&v, context) : NULL;
 
-	visit(visible_root(queryDesc), PREDICTOR_REL_ROOT, -1, &v);
-	if (v.count < known_count)
-		return NULL;
-	extract = allocate(v.count, context);
 	if (extract == NULL)
 		return NULL;
-	v.extract = extract;
-	v.count = 0;
-	v.known = known;
-	v.known_count = known_count;
-	describe_statement(queryDesc, &no_key, &extract->record.statement);
-	visit(visible_root(queryDesc), PREDICTOR_REL_ROOT, -1, &v);
 	if (v.differs || v.count != known_count)
 	{
 		pfree(extract);
 		return NULL;
 	}
-	extract->record.node_count = v.count;
-	predictor_sign(&extract->record);
 	extract->record.statement.constants = 0;
 	return extract;
 }
