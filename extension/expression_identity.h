@@ -30,10 +30,7 @@ add(Walk *walk, uint64 value)
 static inline void
 add_number(Walk *walk, double number)
 {
-	uint64		bits;
-
-	memcpy(&bits, &number, sizeof(bits));
-	add(walk, bits);
+	walk->hash = mix_number(walk->hash, number);
 }
 
 extern void add_bytes(Walk *walk, const void *bytes, Size length);

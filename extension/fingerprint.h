@@ -31,6 +31,15 @@ mix_bits(uint64 hash, uint64 value)
 	return hash ^ (hash >> 32);
 }
 
+static inline uint64
+mix_number(uint64 hash, double number)
+{
+	uint64		bits;
+
+	memcpy(&bits, &number, sizeof(bits));
+	return mix_bits(hash, bits);
+}
+
 extern Fingerprint fingerprint_plan(const PlannedStmt *statement);
 
 #endif

@@ -66,24 +66,15 @@ limit_forget(void)
 }
 
 static uint64
-bits_of(double number)
-{
-	uint64		bits;
-
-	memcpy(&bits, &number, sizeof(bits));
-	return bits;
-}
-
-static uint64
 key_of(const ServedModel *model, const PlannedStmt *statement)
 {
 	const Plan *plan = statement->planTree;
 	uint64		key = mix_bits(fingerprint_plan(statement).hash, epoch);
 
 	key = mix_bits(key, statement->queryId);
-	key = mix_bits(key, bits_of(plan->startup_cost));
-	key = mix_bits(key, bits_of(plan->total_cost));
-	key = mix_bits(key, bits_of(plan->plan_rows));
+	key = mix_number(key, plan->startup_cost);
+	key = mix_number(key, plan->total_cost);
+	key = mix_number(key, plan->plan_rows);
 	key = mix_bits(key, model->generation);
 	key = mix_bits(key, model->key.id);
 	return key != 0 ? key : 1;

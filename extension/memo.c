@@ -35,13 +35,10 @@ uint64
 memo_key(const ServedModel *model, const QueryDesc *queryDesc)
 {
 	uint64		seed = mix_bits(model->key.k0, epoch);
-	uint64		calibration = 0;
 
-	if (predictor_live_calibration)
-		memcpy(&calibration, &model->calibration, sizeof(calibration));
 	seed = mix_bits(seed, model->key.k1);
 	seed = mix_bits(seed, model->generation);
-	return plan_identity(queryDesc, mix_bits(seed, calibration));
+	return plan_identity(queryDesc, mix_number(seed, predictor_live_calibration ? model->calibration : 0));
 }
 
 bool
