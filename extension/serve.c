@@ -290,7 +290,7 @@ choose_model(const char *name, ServedEntry *entry, const char **problem, const c
 	}
 	else if (!sql_version_is_known(&version))
 	{
-		*problem = psprintf("the library of extension \"predictor\" does not work with version %s of its SQL", version);
+		*problem = psprintf(SQL_VERSION_PROBLEM, version);
 		*hint = "Run ALTER EXTENSION predictor UPDATE.";
 	}
 	else if (name != NULL && name[0] != '\0')

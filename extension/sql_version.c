@@ -63,7 +63,7 @@ sql_version_require(void)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("the library of extension \"predictor\" does not work with version %s of its SQL", version),
+			 errmsg(SQL_VERSION_PROBLEM, version),
 			 errdetail("It works with version %s.", known_versions[lengthof(known_versions) - 1]),
 			 errhint("Run ALTER EXTENSION predictor UPDATE; if that does not lead there, install the library of version %s.",
 					 version)));

@@ -24,6 +24,9 @@
  */
 extern bool sql_version_is_known(char **version);
 
+/* What to say where it is not: of the version. */
+#define SQL_VERSION_PROBLEM "the library of extension \"predictor\" does not work with version %s of its SQL"
+
 /* Raises unless it is. */
 extern void sql_version_require(void);
 
