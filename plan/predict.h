@@ -23,7 +23,8 @@
 
 namespace predictor {
 
-// Where an answer comes from; the numbers are stored and shown.
+// Where most of an answer comes from; the numbers are stored and shown. kBaseline: from no more
+// than what a plan costs, by the planner or by operators' prices.
 enum class Source : uint8_t { kBaseline = 0, kNetwork = 1, kCache = 2 };
 
 const char* source_text(Source source);
