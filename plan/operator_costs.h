@@ -39,6 +39,11 @@ struct NodeFlow {
   double rows;  // per loop
 };
 
+// What the planner expects of a node, and of a Limit above it.
+inline NodeFlow planned_flow(const PredictorNode& node, const NodePlace& place) {
+  return {place.loops * place.fraction, node.plan_rows > 0 ? node.plan_rows : 0};
+}
+
 // Fills inputs[nodes][kOperatorInputCount]. `flow` is what happens, or is expected to: a node's
 // rows and how often it runs. A Limit's `fraction` is for the caller to take account of, in the
 // loops.

@@ -106,9 +106,10 @@ void bound_by_parent(const PredictorRecord& record, int i, NodePrediction* out) 
 // What is expected of each node, with recalled rows.
 void expect_flow(const PredictorRecord& record, const NodePlace* places, const float* rows,
                  const float* loops, NodeFlow* flow) {
-  for (int i = 0; i < record.node_count; i++)
-    flow[i] = {places[i].loops * places[i].fraction * bounded_exp(loops[i]),
-               planned_rows(record.nodes[i]) * bounded_exp(rows[i])};
+  for (int i = 0; i < record.node_count; i++) {
+    const NodeFlow planned = planned_flow(record.nodes[i], places[i]);
+    flow[i] = {planned.loops * bounded_exp(loops[i]), planned.rows * bounded_exp(rows[i])};
+  }
 }
 
 // Part of the identities that nodes have which no training met. Constants do not count: new ones

@@ -51,7 +51,7 @@ NodeFlow flow_of(const PredictorNode& n, const NodePlace& place) {
   if ((n.flags & PREDICTOR_NODE_HAS_ROWS) != 0 && std::isfinite(n.actual_rows) &&
       std::isfinite(n.actual_loops))
     return {std::max(0.0, loops_in_process(n, place)), std::max(0.0, n.actual_rows)};
-  return {place.loops * place.fraction, std::max<double>(0, n.plan_rows)};
+  return planned_flow(n, place);
 }
 
 bool is_timed(const PredictorNode& n) {
@@ -228,9 +228,7 @@ double expected_log_ms(const OperatorCosts& costs, const PredictorRecord& record
   std::vector<NodeFlow> flow(nodes);
   std::vector<float> inputs(nodes * kOperatorInputCount), log_total(nodes);
   find_places(record, places.data());
-  for (size_t i = 0; i < nodes; i++)
-    flow[i] = {places[i].loops * places[i].fraction,
-               std::max<double>(0, record.nodes[i].plan_rows)};
+  for (size_t i = 0; i < nodes; i++) flow[i] = planned_flow(record.nodes[i], places[i]);
   operator_inputs(record, places.data(), flow.data(), inputs.data());
   costs.compose(record, inputs.data(), log_total.data());
   return log_total[0];
