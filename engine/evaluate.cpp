@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <iostream>
 #include <memory>
 #include <set>
 
 #include "engine/command.h"
 #include "engine/evaluate_members.h"
+#include "engine/model/aligned_bytes.h"
 #include "engine/text.h"
 #include "plan/predict.h"
 
@@ -156,14 +156,8 @@ Result<Evaluation> evaluate_model(const std::string& name, const EvaluationSet& 
   const TrainingResult trained = chosen->train(set.training, options, {});
   const std::chrono::duration<double> took = Clock::now() - start;
   Model model;
-  // A backend maps the bundle to the start of a page; elsewhere it would be slower.
-  std::vector<std::byte> room(trained.bundle.size() + kBundleAlignment);
-  void* at = room.data();
-  size_t space = room.size();
-  std::align(kBundleAlignment, trained.bundle.size(), at, space);
-  std::memcpy(at, trained.bundle.data(), trained.bundle.size());
-  const std::span bundle(static_cast<const std::byte*>(at), trained.bundle.size());
-  const BundleStatus status = model.open(bundle, openssl_sha256);
+  const AlignedBytes bundle(trained.bundle);
+  const BundleStatus status = model.open(bundle.span(), openssl_sha256);
   if (status != BundleStatus::kOk)
     return Error{"bad_bundle", name + ": the bundle cannot be used: " + bundle_status_text(status)};
   std::vector<Answer> answers;

@@ -15,8 +15,8 @@ Result<std::shared_ptr<const ServedModel>> ModelCache::get(const BundleName& nam
   auto served = std::make_shared<ServedModel>();
   served->name = name;
   served->sha256 = stored.value().facts.sha256;
-  served->bytes = std::move(stored.value().bytes);
-  const BundleStatus status = served->model.open(served->bytes, openssl_sha256);
+  served->bytes = AlignedBytes(stored.value().bytes);
+  const BundleStatus status = served->model.open(served->bytes.span(), openssl_sha256);
   if (status != BundleStatus::kOk) {
     return Error{"bundle_corrupt",
                  std::string("the bundle cannot be used: ") + bundle_status_text(status), 410};

@@ -9,9 +9,9 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "engine/error.h"
+#include "engine/model/aligned_bytes.h"
 #include "engine/store.h"
 #include "plan/predict.h"
 
@@ -20,7 +20,7 @@ namespace predictor::engine {
 struct ServedModel {
   BundleName name;
   std::string sha256;
-  std::vector<std::byte> bytes;
+  AlignedBytes bytes;
   Model model;  // reads `bytes` in place
 };
 

@@ -155,8 +155,8 @@ TEST(PredictionTest, a_flipped_bit_is_an_error_or_another_plan) {
   const std::string good = sample_stream(1);
   ServedModel served;
   served.name = {"db1", uuid(1), 1};
-  served.bytes.assign(sample_result().bundle.begin(), sample_result().bundle.end());
-  ASSERT_EQ(served.model.open(served.bytes, openssl_sha256), BundleStatus::kOk);
+  served.bytes = AlignedBytes(sample_result().bundle);
+  ASSERT_EQ(served.model.open(served.bytes.span(), openssl_sha256), BundleStatus::kOk);
   int refused = 0;
   for (size_t bit = 0; bit < good.size() * 8; bit++) {
     std::string flipped = good;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <memory>
 #include <set>
 
+#include "engine/model/aligned_bytes.h"
 #include "engine/model/calibrate.h"
 #include "engine/model/dataset.h"
 #include "engine/model/device_memory.h"
@@ -33,16 +33,6 @@ constexpr int kFoldEpochs = 60;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// Bytes of a bundle with their 8-byte alignment guaranteed.
-struct AlignedBytes {
-  std::vector<uint64_t> words;
-  std::span<const std::byte> bytes;
-  explicit AlignedBytes(const std::vector<std::byte>& from) : words((from.size() + 7) / 8) {
-    std::copy(from.begin(), from.end(), reinterpret_cast<std::byte*>(words.data()));
-    bytes = {reinterpret_cast<const std::byte*>(words.data()), from.size()};
-  }
-};
 
 struct Parts {
   BundleInfo info;
@@ -72,11 +62,11 @@ BundleWriter start_bundle(const Parts& parts) {
 
 // A model in memory, for evaluating withheld plans with the same runtime that will serve.
 struct LocalModel {
-  std::unique_ptr<AlignedBytes> bytes;
+  AlignedBytes bytes;
   Model model;
   explicit LocalModel(const Parts& parts) {
-    bytes = std::make_unique<AlignedBytes>(start_bundle(parts).finish(openssl_sha256));
-    BundleStatus status = open_without_canary(model, bytes->bytes);
+    bytes = AlignedBytes(start_bundle(parts).finish(openssl_sha256));
+    BundleStatus status = open_without_canary(model, bytes.span());
     if (status != BundleStatus::kOk)
       throw TrainingError(std::string("the trained model cannot be read back: ") +
                           bundle_status_text(status));
@@ -325,9 +315,9 @@ std::vector<std::byte> finish_bundle(const Job& job, const Parts& parts) {
   canary.statement.planning_time = std::nan("");
   writer.add(Section::kCanary, kCanaryVersion, write_canary(local.model, canary.view()));
   std::vector<std::byte> bundle = writer.finish(openssl_sha256);
-  AlignedBytes aligned(bundle);
+  const AlignedBytes aligned(bundle);
   Model model;
-  BundleStatus status = model.open(aligned.bytes, openssl_sha256);
+  BundleStatus status = model.open(aligned.span(), openssl_sha256);
   if (status != BundleStatus::kOk)
     throw TrainingError(std::string("the finished model cannot be used: ") +
                         bundle_status_text(status));
