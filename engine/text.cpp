@@ -55,6 +55,17 @@ std::string to_hex(std::span<const uint8_t> bytes) {
   return text;
 }
 
+std::string from_hex(std::string_view digits) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+    unsigned value = 0;
+    const char* const end = digits.data() + i + 2;
+    if (std::from_chars(end - 2, end, value, 16).ptr != end) return {};
+    bytes += static_cast<char>(value);
+  }
+  return bytes;
+}
+
 std::optional<std::string> canonical_sha256(std::string_view text) {
   if (text.size() != 64) return std::nullopt;
   for (char c : text) {

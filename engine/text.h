@@ -23,6 +23,8 @@ bool is_plain_name(std::string_view text);
 std::optional<uint64_t> parse_number(std::string_view text, uint64_t least, uint64_t most);
 
 std::string to_hex(std::span<const uint8_t> bytes);
+// Empty where the text is none of hexadecimal digits.
+std::string from_hex(std::string_view digits);
 
 // Whether the text is a SHA-256 in hexadecimal digits, and that in lower case.
 std::optional<std::string> canonical_sha256(std::string_view text);

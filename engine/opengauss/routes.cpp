@@ -1,7 +1,6 @@
 #include "engine/opengauss/routes.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -71,18 +70,6 @@ std::optional<std::string> member(const std::string& body, const char* key) {
   if (!request.is_object() || !request.contains(key)) return std::nullopt;
   const json& value = request[key];
   return value.is_string() ? value.get<std::string>() : std::string();
-}
-
-// What the hexadecimal digits say; empty where they are none.
-std::string from_hex(std::string_view digits) {
-  std::string bytes;
-  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
-    unsigned value = 0;
-    const char* const end = digits.data() + i + 2;
-    if (std::from_chars(end - 2, end, value, 16).ptr != end) return {};
-    bytes += static_cast<char>(value);
-  }
-  return bytes;
 }
 
 // The value, where a label is trained; -1 where not, as the contract has it.
