@@ -206,7 +206,11 @@ shared_database_key(HashKey *key, bool conditional)
 		if (conditional)
 		{
 			if (!LWLockConditionalAcquire(shared->lock, LW_SHARED))
-				return false;
+			{
+				/* what was true a moment ago: a record names its key, so an old one does no harm */
+				*key = cached.key;
+				return cached.state == DATABASE_READY;
+			}
 		}
 		else
 			LWLockAcquire(shared->lock, LW_SHARED);
