@@ -11,6 +11,7 @@
 #include "engine/evaluate_members.h"
 #include "engine/model/aligned_bytes.h"
 #include "engine/text.h"
+#include "plan/cost_bundle.h"
 #include "plan/predict.h"
 
 namespace predictor::engine {
@@ -125,6 +126,21 @@ Answer ask(const Model& model, const OwnedRecord& record, std::vector<std::byte>
   return answer;
 }
 
+Failure ask_and_score(std::span<const std::byte> bytes, const EvaluationSet& set, uint64_t seed,
+                      Evaluation& evaluation) {
+  Model model;
+  const AlignedBytes bundle(bytes);
+  const BundleStatus status = model.open(bundle.span(), openssl_sha256);
+  if (status != BundleStatus::kOk)
+    return Error{"bad_bundle",
+                 evaluation.model + ": the bundle cannot be used: " + bundle_status_text(status)};
+  std::vector<Answer> answers;
+  std::vector<std::byte> workspace;
+  for (const TestPlan& plan : set.test) answers.push_back(ask(model, plan.asked, workspace));
+  score(set.test, answers, seed, evaluation);
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<EvaluationSet> load_evaluation(const EvaluateCommand& command) {
@@ -141,7 +157,7 @@ Result<EvaluationSet> load_evaluation(const EvaluateCommand& command) {
   Result<std::vector<Candidate>> candidates = load_candidates(command);
   if (!candidates) return candidates.error();
   divide(command, candidates.value(), set);
-  if (set.training.empty())
+  if (set.training.empty() && !command.train.empty())
     return Error{"no_plans", "there is no plan to train on; --train needs executed plans"};
   if (set.test.empty())
     return Error{"no_plans", "there is no plan to test; --test needs executed plans, or --score"};
@@ -155,25 +171,28 @@ Result<Evaluation> evaluate_model(const std::string& name, const EvaluationSet& 
   const auto start = Clock::now();
   const TrainingResult trained = chosen->train(set.training, options, {});
   const std::chrono::duration<double> took = Clock::now() - start;
-  Model model;
-  const AlignedBytes bundle(trained.bundle);
-  const BundleStatus status = model.open(bundle.span(), openssl_sha256);
-  if (status != BundleStatus::kOk)
-    return Error{"bad_bundle", name + ": the bundle cannot be used: " + bundle_status_text(status)};
-  std::vector<Answer> answers;
-  std::vector<std::byte> workspace;
-  for (const TestPlan& plan : set.test) answers.push_back(ask(model, plan.asked, workspace));
   Evaluation evaluation;
   evaluation.model = name;
   evaluation.device = trained.device;
   evaluation.train_plans = trained.plans;
   evaluation.train_seconds = took.count();
-  score(set.test, answers, options.seed, evaluation);
+  if (Failure failure = ask_and_score(trained.bundle, set, options.seed, evaluation))
+    return *failure;
   return evaluation;
 } catch (const TrainingError& problem) {
   return Error{"training_failed", name + ": " + problem.what()};
 } catch (const std::exception& problem) {
   return Error{"internal_error", name + ": training stopped: " + problem.what()};
+}
+
+Result<Evaluation> evaluate_untrained(const EvaluationSet& set, uint64_t seed) {
+  Evaluation evaluation;
+  evaluation.model = "cost";
+  evaluation.device = "cpu";
+  if (Failure failure =
+          ask_and_score(make_cost_bundle(usual_cost_fit(), openssl_sha256), set, seed, evaluation))
+    return *failure;
+  return evaluation;
 }
 
 int run_evaluate(const EvaluateCommand& command) {
@@ -184,9 +203,12 @@ int run_evaluate(const EvaluateCommand& command) {
       return fail(Error{"unknown_template", "there is no model \"" + printable(name) + "\""});
   const Result<EvaluationSet> set = load_evaluation(command);
   if (!set) return fail(set.error());
+  const bool is_trained = !set.value().training.empty();
   std::vector<Evaluation> evaluations;
-  for (const std::string& name : models) {
-    Result<Evaluation> evaluation = evaluate_model(name, set.value(), command.options);
+  for (const std::string& name : is_trained ? models : std::vector<std::string>{"cost"}) {
+    Result<Evaluation> evaluation = is_trained
+                                        ? evaluate_model(name, set.value(), command.options)
+                                        : evaluate_untrained(set.value(), command.options.seed);
     if (!evaluation) return fail(evaluation.error());
     if (command.json) std::cout << evaluation_json(evaluation.value()) << std::endl;
     evaluations.push_back(std::move(evaluation.value()));

@@ -18,7 +18,7 @@
 namespace predictor::engine {
 
 struct EvaluateCommand {
-  std::vector<std::filesystem::path> train;
+  std::vector<std::filesystem::path> train;  // none: a model before its first training answers
   std::vector<std::filesystem::path> test;
   std::vector<std::filesystem::path> score;  // none, or one for each of `test`, line for line
   std::vector<std::string> models;           // none: every template
@@ -34,13 +34,16 @@ struct EvaluationSet {
   std::vector<TestPlan> test;
 };
 
-// Fails with one sentence if there is nothing to train on or nothing to test. Says on standard
-// error which lines could not be used.
+// Fails with one sentence if there is nothing to test, or nothing to train on though files were
+// named. Says on standard error which lines could not be used.
 Result<EvaluationSet> load_evaluation(const EvaluateCommand& command);
 
 // Trains one template and scores it. Errors are those of training.
 Result<Evaluation> evaluate_model(const std::string& name, const EvaluationSet& set,
                                   const TrainingOptions& options);
+
+// Scores what answers where nothing was executed yet: the planner's cost at the usual price.
+Result<Evaluation> evaluate_untrained(const EvaluationSet& set, uint64_t seed);
 
 // The whole command; the process's exit status.
 int run_evaluate(const EvaluateCommand& command);

@@ -241,6 +241,24 @@ TEST_F(EvaluateTest, shots_and_seen_plans_train_and_are_not_tested) {
   EXPECT_FALSE(load_evaluation(c).ok());
 }
 
+TEST_F(EvaluateTest, without_traces_to_train_on_the_usual_price_of_a_cost_answers) {
+  std::vector<Json> lines = executions(20, 6, 3, 2);
+  EvaluateCommand c = command({}, write("test", text_of(lines)));
+  c.train.clear();
+  const EvaluationSet set = load_evaluation(c).value();
+  EXPECT_TRUE(set.training.empty());
+  const Evaluation evaluation = evaluate_untrained(set, 1).value();
+  std::vector<double> errors;
+  for (const Json& line : lines) {
+    const double said = 0.005 * line["Plan"]["Total Cost"].get<double>();
+    const double took = line["Execution Time"].get<double>();
+    errors.push_back(std::max(said / took, took / said));
+  }
+  EXPECT_NEAR(Json::parse(evaluation_json(evaluation))["total_time"]["max"].get<double>(),
+              *std::max_element(errors.begin(), errors.end()), 1e-3);
+  EXPECT_EQ(evaluation.train_plans, 0u);
+}
+
 TEST_F(EvaluateTest, traces_without_anything_to_learn_end_with_one_sentence) {
   const std::string test = text_of(executions(20, 5, 2, 2));
   std::vector<Json> cancelled = executions(1, 5, 5, 1);

@@ -12,11 +12,9 @@
 static_assert(PREDICTOR_JUDGED_SOURCES == predictor::kJudgedSources);
 
 void* predictor_cost_bundle(const PredictorCostFit* fit, size_t* size) noexcept try {
-  predictor::CostFit cost;
-  cost.cost = {fit->intercept, fit->slope};
-  cost.low_offset = fit->low;
-  cost.high_offset = fit->high;
-  cost.executions = fit->executions;
+  predictor::CostFit cost = predictor::usual_cost_fit();
+  if (fit->executions > 0)
+    cost = {{fit->intercept, fit->slope}, fit->low, fit->high, fit->executions, 0};
   cost.key_id = fit->key_id;
   const std::vector<std::byte> bundle = predictor::make_cost_bundle(cost, predictor_sha256);
   void* copy = bundle.empty() ? nullptr : std::malloc(bundle.size());

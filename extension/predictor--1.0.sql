@@ -283,7 +283,8 @@ SELECT pg_catalog.pg_extension_config_dump('predictor.model_version', '');
 
 /*
  * A bundle that answers with the planner's cost alone: ln ms = intercept + slope * ln cost, nine of
- * ten executions between that minus low and that plus high.
+ * ten executions between that minus low and that plus high. Where these come from no execution, the
+ * usual ones are taken: 0.005 ms for a unit of cost, and thirty times as much or as little.
  */
 CREATE FUNCTION predictor.cost_bundle(
 	intercept float8, slope float8, low float8, high float8, executions bigint, key_id bigint)
@@ -291,8 +292,8 @@ RETURNS bytea LANGUAGE C IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'predictor_cost_bundle_sql';
 
 /*
- * What the newest recorded executions say of time and cost. Fewer than twenty say nothing: then a
- * unit of cost is taken for 0.005 ms, in an interval that reaches thirty times as far either way.
+ * What the newest recorded executions say of time and cost. Fewer than twenty say nothing, and count
+ * as none.
  */
 CREATE FUNCTION predictor.fit_cost(
 	OUT intercept float8, OUT slope float8, OUT low float8, OUT high float8, OUT executions bigint)
@@ -310,7 +311,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	)
 	SELECT q[2], s, q[2] - q[1] + 0.5, q[3] - q[2] + 0.5, n FROM level WHERE n >= 20
 	UNION ALL
-	SELECT ln(0.005), 1, ln(30), ln(30), 0 FROM slope WHERE n < 20
+	SELECT 0, 1, 0, 0, 0 FROM slope WHERE n < 20
 $$;
 
 CREATE FUNCTION predictor.check_model(

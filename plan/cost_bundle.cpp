@@ -42,6 +42,11 @@ BundleWriter sections(const CostFit& fit) {
 
 }  // namespace
 
+CostFit usual_cost_fit() {
+  constexpr double kMsPerCost = 0.005, kReach = 30;
+  return {{std::log(kMsPerCost), 1}, std::log(kReach), std::log(kReach), 0, 0};
+}
+
 std::vector<std::byte> make_cost_bundle(const CostFit& fit, Sha256Function sha256) {
   for (double number : {fit.cost.intercept, fit.cost.slope, fit.low_offset, fit.high_offset})
     if (!std::isfinite(number)) return {};
