@@ -93,7 +93,7 @@ sub train_model
 sub restore_model
 {
 	my ($dump) = @_;
-	$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('postgres') ], 'a model of another version of PostgreSQL is restored') or BAIL_OUT('no model');
+	$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('postgres') ], 'a model of another version of PostgreSQL is restored');
 	like($node->safe_psql('postgres', 'SELECT model_name, version, source FROM predictor.predict_total($$SELECT count(*) FROM item WHERE kind = 3$$)'),
 		qr/^m\|1\|(?:network|cache)$/, 'and answers') or BAIL_OUT('no model');
 	return;
