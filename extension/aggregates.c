@@ -330,6 +330,7 @@ predictor_forget_aggregates(PG_FUNCTION_ARGS)
 	shared_require();
 	aggregates_settle();
 	reset(MyDatabaseId);
+	pg_atomic_fetch_add_u32(&shared->history_resets, 1);
 	PG_RETURN_VOID();
 }
 

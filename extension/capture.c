@@ -34,6 +34,7 @@
 #include "extension/extract.h"
 #include "extension/fingerprint.h"
 #include "extension/kinds.h"
+#include "extension/opengauss_shapes.h"
 #include "extension/opengauss_texts.h"
 #include "extension/ring.h"
 #include "extension/sampling.h"
@@ -92,7 +93,10 @@ describe(Statement *statement, const HashKey *key)
 	}
 	kinds_remember(&statement->key, statement->extract);
 	if (predictor_opengauss_capture)
+	{
 		opengauss_hash_texts(queryDesc, statement->extract);
+		opengauss_shape_texts(queryDesc, statement->extract);
+	}
 	statement->extract->record.statement.planning_time = statement->planning_ms;
 	serve_annotate(&statement->extract->record, queryDesc);
 	memset(&statement->client, 0, sizeof(statement->client));
@@ -114,6 +118,7 @@ static void
 record_statement(Statement *statement, double share, bool in_error)
 {
 	PredictorStatement *record = &statement->extract->record.statement;
+	RingTexts	texts = {statement->extract->shapes, statement->extract->shapes_size};
 
 	if (record->total_time < predictor_min_duration)
 	{
@@ -130,7 +135,9 @@ record_statement(Statement *statement, double share, bool in_error)
 	else if (!statement->complete)
 		record->flags |= PREDICTOR_STATEMENT_PARTIAL;
 	extract_actuals(statement->queryDesc, statement->extract, in_error);
-	ring_put_record(&statement->extract->record, statement->queryDesc->estate->es_query_cxt);
+	if (ring_put_record(&statement->extract->record, &texts, statement->queryDesc->estate->es_query_cxt) &&
+		texts.size > 0)
+		opengauss_shapes_are_done(record);
 }
 
 /*

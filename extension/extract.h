@@ -21,6 +21,8 @@ typedef struct Extract
 	PlanState **states;			/* node i's state; valid until ExecutorEnd */
 	int			capacity;
 	int			steps_left;		/* in expressions, for all nodes together */
+	const char *shapes;			/* goes with the record (opengauss_shapes.h), or NULL */
+	Size		shapes_size;
 } Extract;
 
 /* The relation that EXPLAIN names for the node: range table index, or 0. */

@@ -69,13 +69,14 @@ predictor_import_plan(PG_FUNCTION_ARGS)
 	bool		nulls[3] = {0};
 	bool		executed = !isnan(record->statement.total_time);
 	bool		stored = false;
+	RingTexts	no_texts = {NULL, 0};
 
 	values[0] = Int64GetDatum((int64) record->statement.signature);
 	values[1] = Int64GetDatum((int64) record->statement.constants);
 	values[2] = Int32GetDatum(record->node_count);
 	predictor_import_finished_at(import, GetCurrentTimestamp());
 	if (executed)
-		stored = ring_put_record(record, CurrentMemoryContext);
+		stored = ring_put_record(record, &no_texts, CurrentMemoryContext);
 	predictor_import_close(import);
 	if (!executed)
 		ereport(ERROR,

@@ -1,6 +1,9 @@
 /*
  * opengauss_texts.c - see opengauss_texts.h.
  *
+ * Each text is made twice: from the plan, to be hashed and forgotten, and from a copy of the plan that
+ * has no literals (hide_literals.h), to be kept. Only the second is ever put into a message.
+ *
  * A condition begins with a space; then for each list of predicates that such a node has, in a fixed
  * order, comes " && " and the list's text, if it is not empty. A projection is a space and the
  * target list. Names are qualified (schema.table.column), literals and casts are part of the text.
@@ -23,6 +26,9 @@
 #include "utils/resowner.h"
 #include "utils/ruleutils.h"
 
+#include "extension/allocate.h"
+#include "extension/hide_literals.h"
+#include "extension/opengauss_shapes.h"
 #include "extension/opengauss_texts.h"
 #include "plan/opengauss_encoding.h"
 
@@ -31,22 +37,27 @@
 
 #define HASH_MASK ((UINT32_C(1) << PREDICTOR_OPENGAUSS_HASH_BITS) - 1)
 
+/* What is shown where a literal was. */
+#define LITERAL '?'
+
 /* One plan's texts. */
 typedef struct Texts
 {
-	QueryDesc  *queryDesc;
+	const Extract *extract;
+	PlannedStmt *statement;
+	HiddenPlan *hidden;			/* NULL: with literals */
 	List	   *context;		/* for the deparser */
 	List	   *names;			/* of relations, as the deparser was told them */
 } Texts;
 
 /*
  * What the deparser is told to call the plan's relations: "schema.table", not an alias. To it that
- * is one odd name, which it puts into quotes; append_unquoted() takes them away again.
+ * is one odd name, which it puts into quotes; append_shown() takes them away again.
  */
 static void
 name_relations(Texts *texts)
 {
-	PlannedStmt *statement = texts->queryDesc->plannedstmt;
+	PlannedStmt *statement = texts->statement;
 	Bitmapset  *used = NULL;
 	List	   *names = NIL;
 	ListCell   *name;
@@ -95,19 +106,31 @@ append_name(const Texts *texts, const char *text, StringInfo out)
 	return 0;
 }
 
-/* Appends the text without the quotes around the relations' names. */
+/* If a hidden literal stands at `text`, appends what is shown for it and returns its length. */
+static size_t
+append_literal(const Texts *texts, const char *text, StringInfo out)
+{
+	size_t		length = strlen(HIDDEN_LITERAL_TEXT);
+
+	if (texts->hidden == NULL || strncmp(text, HIDDEN_LITERAL_TEXT, length) != 0)
+		return 0;
+	appendStringInfoChar(out, LITERAL);
+	return length;
+}
+
+/* Appends the text without the quotes around the relations' names, and with hidden literals as shown. */
 static void
-append_unquoted(const Texts *texts, const char *text, StringInfo out)
+append_shown(const Texts *texts, const char *text, StringInfo out)
 {
 	while (*text != '\0')
 	{
-		size_t		plain = strcspn(text, "\"");
+		size_t		plain = strcspn(text, "\"$");
 
 		appendBinaryStringInfo(out, text, plain);
 		text += plain;
-		if (*text == '"')
+		if (*text != '\0')
 		{
-			size_t		length = append_name(texts, text, out);
+			size_t		length = *text == '"' ? append_name(texts, text, out) : append_literal(texts, text, out);
 
 			if (length == 0)
 				appendStringInfoChar(out, *text++);
@@ -131,7 +154,7 @@ append_list(const Texts *texts, List *predicates, StringInfo out)
 		const char *text = deparse(texts, (Node *) make_ands_explicit(predicates));
 
 		if (strlen(text) <= MAX_TEXT_LENGTH)
-			append_unquoted(texts, text, out);
+			append_shown(texts, text, out);
 	}
 }
 
@@ -222,65 +245,103 @@ has_projection(const Plan *plan)
 	}
 }
 
-static uint32
-hash_of(StringInfo text)
+/* Node i's plan, in the plan that is deparsed. */
+static Plan *
+plan_at(const Texts *texts, int i)
 {
-	return predictor_opengauss_hash(text->data, text->len) & HASH_MASK;
+	Plan	   *plan = texts->extract->states[i]->plan;
+
+	return texts->hidden != NULL ? hidden_plan(texts->hidden, plan) : plan;
 }
 
-static uint32
-hash_node(Texts *texts, Plan *plan, List *ancestors)
+static void
+deparse_node(Texts *texts, int i, StringInfo condition, StringInfo projection)
 {
-	StringInfoData condition;
-	StringInfoData projection;
+	const PredictorNode *nodes = texts->extract->record.nodes;
+	Plan	   *plan = plan_at(texts, i);
+	List	   *ancestors = NIL;
 	const char *separator = " ";
 	ListCell   *cell;
 
-	initStringInfo(&condition);
-	initStringInfo(&projection);
+	CHECK_FOR_INTERRUPTS();
+	for (int above = nodes[i].parent; above >= 0; above = nodes[above].parent)
+		ancestors = lappend(ancestors, plan_at(texts, above));
+	resetStringInfo(condition);
+	resetStringInfo(projection);
 	texts->context = set_deparse_context_plan(texts->context, plan, ancestors);
-	appendStringInfoChar(&condition, ' ');
-	append_own_lists(texts, plan, &condition);
+	appendStringInfoChar(condition, ' ');
+	append_own_lists(texts, plan, condition);
 	if (has_filter(plan))
-		append_list(texts, plan->qual, &condition);
+		append_list(texts, plan->qual, condition);
 	foreach(cell, has_projection(plan) ? plan->targetlist : NIL)
 	{
-		appendStringInfoString(&projection, separator);
-		append_unquoted(texts, deparse(texts, (Node *) lfirst_node(TargetEntry, cell)->expr), &projection);
-		if (projection.len > MAX_TEXT_LENGTH)
+		appendStringInfoString(projection, separator);
+		append_shown(texts, deparse(texts, (Node *) lfirst_node(TargetEntry, cell)->expr), projection);
+		if (projection->len > MAX_TEXT_LENGTH)
 			break;
 		separator = ", ";
 	}
-	if (projection.len == 0)
-		appendStringInfoChar(&projection, ' ');
-	return PREDICTOR_NODE_HAS_TEXT_HASHES | hash_of(&condition) |
-		hash_of(&projection) << PREDICTOR_OPENGAUSS_HASH_BITS;
+	if (projection->len == 0)
+		appendStringInfoChar(projection, ' ');
+}
+
+static uint32
+hash_of(const StringInfoData *text)
+{
+	return predictor_opengauss_hash(text->data, text->len) & HASH_MASK;
 }
 
 static void
 hash_plan(QueryDesc *queryDesc, Extract *extract)
 {
-	Texts		texts = {queryDesc, NIL, NIL};
-	PredictorNode *nodes = extract->record.nodes;
+	Texts		texts = {extract, queryDesc->plannedstmt, NULL, NIL, NIL};
+	StringInfoData condition;
+	StringInfoData projection;
 
+	initStringInfo(&condition);
+	initStringInfo(&projection);
 	name_relations(&texts);
 	for (int i = 0; i < extract->record.node_count; i++)
 	{
-		List	   *ancestors = NIL;
-
-		CHECK_FOR_INTERRUPTS();
-		for (int above = nodes[i].parent; above >= 0; above = nodes[above].parent)
-			ancestors = lappend(ancestors, extract->states[above]->plan);
-		nodes[i].text_hashes = hash_node(&texts, extract->states[i]->plan, ancestors);
+		deparse_node(&texts, i, &condition, &projection);
+		extract->record.nodes[i].text_hashes = PREDICTOR_NODE_HAS_TEXT_HASHES | hash_of(&condition) |
+			hash_of(&projection) << PREDICTOR_OPENGAUSS_HASH_BITS;
 	}
 }
 
-/*
- * Ends the subtransaction after an error. A record has hashes of all its nodes or of none; an error
- * that was meant to end the statement does.
- */
+/* The texts without literals, if there is memory for them. */
 static void
-give_up(Extract *extract, MemoryContext caller, ResourceOwner owner)
+shape_plan(QueryDesc *queryDesc, Extract *extract)
+{
+	HiddenPlan *hidden = hide_literals(queryDesc->plannedstmt);
+	Texts		texts = {extract, hidden_statement(hidden), hidden, NIL, NIL};
+	int			others = 2 * extract->record.node_count;
+	StringInfoData condition;
+	StringInfoData projection;
+	StringInfoData shapes;
+	char	   *bytes;
+
+	initStringInfo(&condition);
+	initStringInfo(&projection);
+	initStringInfo(&shapes);
+	name_relations(&texts);
+	for (int i = 0; i < extract->record.node_count; i++)
+	{
+		deparse_node(&texts, i, &condition, &projection);
+		opengauss_shapes_append(&shapes, &condition, --others);
+		opengauss_shapes_append(&shapes, &projection, --others);
+	}
+	bytes = allocate_or_null(queryDesc->estate->es_query_cxt, shapes.len);
+	if (bytes == NULL)
+		return;
+	memcpy(bytes, shapes.data, shapes.len);
+	extract->shapes = bytes;
+	extract->shapes_size = shapes.len;
+}
+
+/* Ends the subtransaction after an error. An error that was meant to end the statement does. */
+static void
+give_up(const char *what, MemoryContext caller, ResourceOwner owner)
 {
 	ErrorData  *error;
 
@@ -293,37 +354,56 @@ give_up(Extract *extract, MemoryContext caller, ResourceOwner owner)
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->elevel > ERROR ||
 		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 		ReThrowError(error);
-	for (int i = 0; i < extract->record.node_count; i++)
-		extract->record.nodes[i].text_hashes = 0;
 	ereport(LOG,
-			(errmsg("predictor described a statement without openGauss's hashes of its texts: %s",
-					error->message)));
+			(errmsg("predictor described a statement without openGauss's %s", what),
+			 errdetail("Making them failed with SQLSTATE %s. The message is not shown, since it may quote a literal.",
+					   unpack_sql_state(error->sqlerrcode))));
 	FreeErrorData(error);
+}
+
+/* Does the work in a subtransaction of its own; false: it failed, and the log says what is missing. */
+static bool
+try_deparsing(void (*work) (QueryDesc *, Extract *), QueryDesc *queryDesc, Extract *extract, const char *what)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext context = AllocSetContextCreate(caller, "openGauss texts", ALLOCSET_DEFAULT_SIZES);
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		work(queryDesc, extract);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		done = true;
+	}
+	PG_CATCH();
+	{
+		give_up(what, caller, owner);
+	}
+	PG_END_TRY();
+	MemoryContextDelete(context);
+	return done;
 }
 
 void
 opengauss_hash_texts(QueryDesc *queryDesc, Extract *extract)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	MemoryContext context;
+	/* hashes of all nodes or of none */
+	if (!IsInParallelMode() && !try_deparsing(hash_plan, queryDesc, extract, "hashes of its texts"))
+		for (int i = 0; i < extract->record.node_count; i++)
+			extract->record.nodes[i].text_hashes = 0;
+}
 
-	if (IsInParallelMode())
-		return;
-	context = AllocSetContextCreate(caller, "openGauss texts", ALLOCSET_DEFAULT_SIZES);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		hash_plan(queryDesc, extract);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		give_up(extract, caller, owner);
-	}
-	PG_END_TRY();
-	MemoryContextDelete(context);
+void
+opengauss_shape_texts(QueryDesc *queryDesc, Extract *extract)
+{
+	const PredictorStatement *statement = &extract->record.statement;
+
+	if (!IsInParallelMode() && opengauss_shapes_are_wanted(statement) &&
+		!try_deparsing(shape_plan, queryDesc, extract, "normalised texts"))
+		opengauss_shapes_are_done(statement);
 }

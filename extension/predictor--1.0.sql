@@ -89,6 +89,19 @@ CREATE TABLE predictor.plan (
 );
 
 /*
+ * Texts without literals of the nodes of a plan, as openGauss words them, for each query that was executed
+ * with it while predictor.opengauss_capture was on. NULL: not known.
+ */
+CREATE TABLE predictor.plan_text (
+	signature bigint NOT NULL,
+	query_id bigint NOT NULL,
+	first_seen timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	condition text[] NOT NULL,
+	projection text[] NOT NULL,
+	PRIMARY KEY (signature, query_id)
+);
+
+/*
  * One row for each recorded execution, in a fixed set of segments that expire by TRUNCATE, the
  * oldest first (worker/history.c).
  */
@@ -611,7 +624,7 @@ COMMENT ON FUNCTION predictor.flush() IS
 CREATE FUNCTION predictor.reset_history() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	TRUNCATE predictor.execution, predictor.plan;
+	TRUNCATE predictor.execution, predictor.plan, predictor.plan_text;
 	UPDATE predictor.history_segment SET current = 0, records = 0, started_at = now();
 	PERFORM predictor.forget_aggregates();
 END

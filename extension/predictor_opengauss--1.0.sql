@@ -90,9 +90,9 @@ CREATE TABLE opengauss.trained_model (
 ALTER TABLE opengauss.trained_model ALTER COLUMN bundle SET STORAGE EXTERNAL;
 
 /*
- * Operators, from the executions whose nodes were timed. Literals are kept nowhere, so a condition
- * shows the shape of its predicates only, and a projection the bits that predictor.opengauss_capture
- * took of it.
+ * Operators, from the executions whose nodes were timed. Literals are kept nowhere: a condition and a
+ * projection are texts with ? in their places, if predictor.opengauss_capture was on when such a plan was
+ * recorded. Else a condition is a hash of its shape, and a projection not known.
  */
 
 CREATE VIEW opengauss.operator_record AS
@@ -105,14 +105,16 @@ CREATE VIEW opengauss.operator_record AS
 		p.parent[n.i] + 1 AS parent_node_id,
 		coalesce(c.children[1], 0) AS left_child_id, coalesce(c.children[2], 0) AS right_child_id,
 		w.words[1] AS operation, 'ROW'::text AS orientation, w.words[2] AS strategy, w.words[3] AS options,
-		opengauss.condition_shape(p.predicate[n.i]) AS condition,
-		coalesce(' (hash ' || pg_catalog.to_hex((e.text_hashes[n.i] >> 12) & 4095) || ')', ' ') AS projection,
+		coalesce(t.condition[n.i], opengauss.condition_shape(p.predicate[n.i])) AS condition,
+		coalesce(t.projection[n.i],
+			' (hash ' || pg_catalog.to_hex((e.text_hashes[n.i] >> 12) & 4095) || ')', ' ') AS projection,
 		opengauss.encode_node(p.operator[n.i], p.strategy[n.i], p.node_command[n.i], e.workers_planned[n.i],
 			p.predicate[n.i], coalesce(e.text_hashes[n.i], 0)) AS encode,
 		coalesce(m.peak_memory, -1) AS peak_memory,
 		e.finished_at
 	FROM predictor.execution e
-		JOIN predictor.plan p USING (signature),
+		JOIN predictor.plan p USING (signature)
+		LEFT JOIN predictor.plan_text t ON t.signature = e.signature AND t.query_id = e.query_id,
 		pg_catalog.generate_subscripts(p.operator, 1) AS n (i),
 		LATERAL (SELECT pg_catalog.array_agg(k.i ORDER BY k.i) AS children
 			FROM pg_catalog.generate_subscripts(p.parent, 1) AS k (i) WHERE p.parent[k.i] = n.i - 1) c,

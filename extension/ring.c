@@ -95,8 +95,9 @@ copy_out(Ring *ring, uint64 position, char *bytes, Size length)
 	memcpy(bytes + first, base, length - first);
 }
 
+/* `texts` of the `length` bytes are not the record's own. */
 static RingResult
-put(Oid database, const void *record, uint32 length)
+put(Oid database, const void *record, uint32 length, uint32 texts)
 {
 	Size		needed = sizeof(RingHeader) + MAXALIGN(length);
 	int			start = MyProcPid % RING_PARTITIONS;
@@ -115,7 +116,7 @@ put(Oid database, const void *record, uint32 length)
 			result = RING_FULL;
 		else
 		{
-			RingHeader	header = {length, database, 0};
+			RingHeader	header = {length, texts, database, 0};
 
 			copy_in(ring, ring->tail, (const char *) &header, sizeof(header));
 			copy_in(ring, ring->tail + sizeof(header), record, length);
@@ -133,12 +134,12 @@ put(Oid database, const void *record, uint32 length)
 }
 
 bool
-ring_put_record(const PredictorRecord *record, MemoryContext context)
+ring_put_record(const PredictorRecord *record, RingTexts *texts, MemoryContext context)
 {
 	Size		size = predictor_encoded_size(record->node_count);
-	void	   *bytes = allocate_or_null(context, size);
+	char	   *bytes = allocate_or_null(context, size + texts->size);
 	Size		written;
-	RingResult	result;
+	RingResult	result = RING_TOO_LARGE;
 
 	if (bytes == NULL)
 	{
@@ -146,7 +147,17 @@ ring_put_record(const PredictorRecord *record, MemoryContext context)
 		return false;
 	}
 	written = predictor_encode(record, bytes, size);
-	result = written > 0 ? put(MyDatabaseId, bytes, written) : RING_TOO_LARGE;
+	if (written > 0 && texts->size > 0)
+	{
+		memcpy(bytes + written, texts->bytes, texts->size);
+		result = put(MyDatabaseId, bytes, written + texts->size, texts->size);
+	}
+	/* the record is worth more than its texts, which come again */
+	if (written > 0 && (result == RING_TOO_LARGE || result == RING_FULL))
+	{
+		texts->size = 0;
+		result = put(MyDatabaseId, bytes, written, 0);
+	}
 	switch (result)
 	{
 		case RING_OK:

@@ -16,13 +16,21 @@
 
 #define RING_PARTITIONS 4
 
-/* Stands before each record; the record follows, padded to MAXALIGN. */
+/* Stands before each record; the record and its texts follow, padded to MAXALIGN. */
 typedef struct RingHeader
 {
-	uint32		length;			/* of the record, without header and padding */
+	uint32		length;			/* of both, without header and padding */
+	uint32		texts;			/* of the texts, which stand at the end */
 	Oid			database;
-	uint64		reserved;
+	uint32		reserved;
 } RingHeader;
+
+/* What goes with a record, if there is room for it. */
+typedef struct RingTexts
+{
+	const char *bytes;
+	Size		size;
+} RingTexts;
 
 /* Of a record with header and padding. */
 #define RING_LENGTH(header) (sizeof(RingHeader) + MAXALIGN((header)->length))
@@ -32,10 +40,10 @@ extern void ring_shmem_init(LWLockPadded *locks);
 
 /*
  * Encodes the record, for which it takes memory in `context` for a moment, and puts it into a ring;
- * counts it as captured or, with the reason, as dropped, and tells which. Raises nothing and waits
- * for nothing.
+ * counts it as captured or, with the reason, as dropped, and tells which. Texts for which the ring has
+ * no room are left behind, and texts->size is 0 then. Raises nothing and waits for nothing.
  */
-extern bool ring_put_record(const PredictorRecord *record, MemoryContext context);
+extern bool ring_put_record(const PredictorRecord *record, RingTexts *texts, MemoryContext context);
 
 /*
  * Moves whole records, headers included, from one ring into `out`. Returns the bytes written; 0

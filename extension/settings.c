@@ -267,7 +267,7 @@ define_engine_settings(void)
 							   check_passphrase_command, NULL, NULL);
 	DefineCustomBoolVariable("predictor.opengauss_capture",
 							 "Records carry openGauss's 12-bit hashes of the texts of conditions and target lists.",
-							 "Without it openGauss's encodings have hashes of the conditions' shapes.",
+							 "And openGauss's views show these texts without literals. Without it they and the encodings have hashes of the conditions' shapes.",
 							 &predictor_opengauss_capture, false,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("predictor.opengauss_engines",

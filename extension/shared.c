@@ -60,6 +60,7 @@ startup(void)
 				pg_atomic_init_u64(&state->counters[i].values[j], 0);
 		pg_atomic_init_u64(&state->captures_due, 0);
 		pg_atomic_init_u32(&state->directory_generation, 0);
+		pg_atomic_init_u32(&state->history_resets, 0);
 		pg_atomic_init_u64(&state->flush_requested, 0);
 		pg_atomic_init_u64(&state->flush_done, 0);
 	}

@@ -222,6 +222,9 @@ typedef struct SharedState
 	/* grows with each change of databases[], so that backends may cache their entry */
 	pg_atomic_uint32 directory_generation;
 
+	/* grows each time that a database's history is emptied */
+	pg_atomic_uint32 history_resets;
+
 	/* flush requests: a requester takes a ticket and waits until flush_done reaches it */
 	pg_atomic_uint64 flush_requested;
 	pg_atomic_uint64 flush_done;

@@ -43,6 +43,15 @@ SELECT datname = current_database() AS here, plan_node_id, parent_node_id, left_
 	query_dop, operation, orientation, strategy, actual_rows, total_time >= startup_time AS times
 	FROM seen ORDER BY plan_node_id;
 SELECT count(*) AS literals FROM seen WHERE seen::text LIKE '%secret%';
+
+-- Their texts, where they are known.
+SELECT count(*) AS nodes FROM seen WHERE condition ~ '^ ' AND projection = ' ';
+INSERT INTO predictor.plan_text (signature, query_id, condition, projection)
+	SELECT signature, query_id, ARRAY[' ', '  && (a = b) &&  && ', NULL, ' ', '  && (c = ?)'],
+		ARRAY[' count(*)', ' public.part.p_key', ' ?', ' x', NULL]
+	FROM predictor.execution WHERE id = (SELECT min(queryid) FROM seen);
+SELECT plan_node_id, operation, o.condition = s.condition AS same, CASE WHEN o.condition <> s.condition THEN o.condition END AS condition, o.projection
+	FROM opengauss.gs_wlm_plan_operator_info o JOIN seen s USING (queryid, plan_node_id, operation) ORDER BY plan_node_id;
 SELECT count(*) > 0 AS recent FROM opengauss.gs_wlm_plan_operator_history;
 SELECT count(*) > 0 AS recent FROM opengauss.gs_stat_get_wlm_plan_operator_info(0);
 

@@ -53,7 +53,8 @@ static bool
 store_one(const RingHeader *header, PredictorRecord *record, int *capacity)
 {
 	const char *bytes = (const char *) (header + 1);
-	int			count = predictor_peek_node_count(bytes, header->length);
+	Size		length = header->length - header->texts;
+	int			count = predictor_peek_node_count(bytes, length);
 	size_t		consumed;
 	int			nodes;
 
@@ -65,11 +66,11 @@ store_one(const RingHeader *header, PredictorRecord *record, int *capacity)
 			repalloc(record->nodes, count * sizeof(PredictorNode));
 		*capacity = count;
 	}
-	if (predictor_decode(bytes, header->length, &record->statement, record->nodes, *capacity,
+	if (predictor_decode(bytes, length, &record->statement, record->nodes, *capacity,
 						 &nodes, &consumed) != 0)
 		return false;
 	record->node_count = nodes;
-	history_store(record);
+	history_store(record, bytes + length, header->texts);
 	accuracy_note(record);
 	return true;
 }

@@ -1,6 +1,8 @@
 /*
  * history.c - see history.h. Records live in two tables: predictor.plan has what all executions of
- * a plan share, predictor.execution what differs, both with one array element for each node.
+ * a plan share, predictor.execution what differs, both with one array element for each node. What
+ * openGauss's views show as text is in a third, predictor.plan_text, for each plan of each query:
+ * plans do not differ by what they put out, queries do.
  *
  * The partitions of predictor.execution are filled one after the other; each takes an eighth of
  * predictor.max_history and of predictor.retention, whichever is over first, and the next one is
@@ -21,6 +23,7 @@
 #include "utils/resowner.h"
 
 #include "extension/facade.h"
+#include "extension/opengauss_shapes.h"
 #include "extension/settings.h"
 #include "worker/history.h"
 #include "worker/record_columns.h"
@@ -145,6 +148,42 @@ store_plan(const PredictorRecord *record)
 	insert(&plan, "plan", &row, " ON CONFLICT (signature) DO NOTHING");
 }
 
+static Datum
+text_array(Datum *texts, bool *nulls, int count)
+{
+	int			first = 1;
+
+	return PointerGetDatum(construct_md_array(texts, nulls, 1, &count, &first, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static void
+store_texts(const PredictorRecord *record, const char *texts, Size size)
+{
+	static SPIPlanPtr plan = NULL;
+	int			count = record->node_count;
+	Datum	   *values = palloc(sizeof(Datum) * 2 * count);
+	bool	   *nulls = palloc(sizeof(bool) * 2 * count);
+	const char *at = texts;
+	Row			row = {0};
+
+	/* conditions in the first half, projections in the second */
+	for (int i = 0; i < 2 * count; i++)
+	{
+		const char *text = opengauss_shapes_next(&at, texts + size);
+		int			place = i / 2 + i % 2 * count;
+
+		nulls[place] = text == NULL;
+		values[place] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+	}
+	if (plan == NULL)
+		initStringInfo(&row.names);
+	put(&row, "signature", INT8OID, Int64GetDatum((int64) record->statement.signature));
+	put(&row, "query_id", INT8OID, Int64GetDatum((int64) record->statement.query_id));
+	put(&row, "condition", TEXTARRAYOID, text_array(values, nulls, count));
+	put(&row, "projection", TEXTARRAYOID, text_array(values + count, nulls + count, count));
+	insert(&plan, "plan_text", &row, " ON CONFLICT (signature, query_id) DO NOTHING");
+}
+
 static int	current_segment = -1;	/* in this transaction */
 
 static int
@@ -207,7 +246,7 @@ bool
 history_begin(void)
 {
 	static const char *const tables[] = {
-		"plan", "execution", "execution_0", "execution_1", "execution_2", "execution_3", "execution_4",
+		"plan", "plan_text", "execution", "execution_0", "execution_1", "execution_2", "execution_3", "execution_4",
 		"execution_5", "execution_6", "execution_7", "execution_id", "history_segment", NULL
 	};
 
@@ -217,7 +256,7 @@ history_begin(void)
 }
 
 void
-history_store(const PredictorRecord *record)
+history_store(const PredictorRecord *record, const char *texts, Size texts_size)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "predictor record",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -228,6 +267,8 @@ history_store(const PredictorRecord *record)
 	if (is_new_signature(record->statement.signature))
 		store_plan(record);
 	store_execution(record);
+	if (texts_size > 0)
+		store_texts(record, texts, texts_size);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(context);
 }
@@ -236,6 +277,12 @@ history_store(const PredictorRecord *record)
 #define FORGET_PLANS \
 	"DELETE FROM predictor.plan p WHERE p.first_seen < pg_catalog.now() - interval '1 hour' " \
 	"AND NOT EXISTS (SELECT 1 FROM predictor.execution e WHERE e.signature = p.signature)"
+
+/* So do texts: there are never more of them than of executions and young texts. */
+#define FORGET_TEXTS \
+	"DELETE FROM predictor.plan_text t WHERE t.first_seen < pg_catalog.now() - interval '1 hour' " \
+	"AND NOT EXISTS (SELECT 1 FROM predictor.execution e " \
+	"WHERE e.signature = t.signature AND e.query_id = t.query_id)"
 
 /*
  * Empties the next segment and makes it the current one; gives up when someone reads it.
@@ -261,6 +308,7 @@ advance_segment(const char *started_at)
 				 next, started_at);
 		SPI_execute(sql, false, 0);
 		SPI_execute(FORGET_PLANS, false, 0);
+		SPI_execute(FORGET_TEXTS, false, 0);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

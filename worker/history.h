@@ -1,6 +1,6 @@
 /*
  * history.h - captured records in tables: the one place that writes and reads
- * predictor.plan and predictor.execution.
+ * predictor.plan, predictor.plan_text and predictor.execution.
  */
 #ifndef PREDICTOR_HISTORY_H
 #define PREDICTOR_HISTORY_H
@@ -16,10 +16,11 @@
 extern bool history_begin(void);
 
 /*
- * Stores one record. Inside worker_begin() .. worker_commit(). Counts into the current segment; the
- * caller calls history_rotate() once per transaction.
+ * Stores one record with the texts that came with it (opengauss_shapes.h), if any. Inside
+ * worker_begin() .. worker_commit(). Counts into the current segment; the caller calls
+ * history_rotate() once per transaction.
  */
-extern void history_store(const PredictorRecord *record);
+extern void history_store(const PredictorRecord *record, const char *texts, Size texts_size);
 
 /*
  * Moves on to the next segment when the current one has its share of predictor.max_history or is

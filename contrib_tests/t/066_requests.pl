@@ -41,6 +41,7 @@ END { kill 'TERM', -$relay if $relay }
 
 my $node = new_server('main', <<"EOC");
 predictor.operator_sample_rate = 1
+predictor.opengauss_capture = on
 predictor.engine_url = 'https://127.0.0.1:$relay_port'
 predictor.ssl_ca_file = '$place/client/ca.crt'
 predictor.ssl_cert_file = '$place/client/client.crt'
@@ -63,6 +64,9 @@ find(sub { push @kept, $File::Find::name if -f }, "$place/store");
 cmp_ok(scalar(@kept), '>', 0, 'the engine keeps files');
 is_deeply([ grep { slurp_file($_) =~ /$hidden/ } @kept, "$place/engine.log" ], [], 'none of them has a literal, nor has its log');
 is($node->safe_psql('postgres', "SELECT count(*) FROM predictor.model_version v WHERE v::text ~* '$secret|$number|" . unpack('H*', $secret) . "'"), '0', 'nor has what came back');
+
+is($node->safe_psql('postgres', "SELECT count(*) > 0 AND count(*) FILTER (WHERE t::text ~* '$secret|$number') = 0 FROM predictor.plan_text t"), 't',
+	'nor have the texts that are kept for openGauss\'s views');
 
 $node->stop;
 $engine->kill_kill;

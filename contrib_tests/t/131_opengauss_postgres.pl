@@ -38,7 +38,7 @@ CREATE TABLE "odd "" table" (a integer);
 ANALYZE;
 EOS
 
-# --- the two hashes are those of the deparsed texts, and nothing else of the texts is kept ---
+# --- the two hashes are those of the deparsed texts, of which nothing is kept but what 132_opengauss_texts.pl shows ---
 sub hashes_of
 {
 	my ($statement) = @_;
@@ -63,8 +63,8 @@ is(hashes_of(q{SELECT count(*) FROM "odd "" table"}),
 is(hashes_of(q{SELECT 1 FROM parts, lines WHERE p_key = l_part LIMIT 1}) =~ tr/,//, 4, 'all nodes of a join');
 is(query(q{SELECT count(*) FROM predictor.execution e, predictor.plan p WHERE e::text || p::text LIKE '%part 7%'}), '0',
 	'no literal is stored');
-is(query(q{SET predictor.enabled = off; SELECT count(*) > 0 AND bool_and(projection ~ '^ [(]hash [0-9a-f]{1,3}[)]$') FROM gs_wlm_plan_operator_info}),
-	't', 'a projection shows the bits that are');
+is(query(q{SET predictor.enabled = off; SELECT count(*) > 0 AND bool_and(projection ~ '^ ([?]|public[.]|$)') FROM gs_wlm_plan_operator_info}),
+	't', 'a projection shows what is put out, without literals');
 
 # --- a workload that can be learned: times follow from the table and the operators ---
 sub run_workload
