@@ -15,7 +15,10 @@ Blend blend_of(const std::string& member, Blend all) {
   if (member == "network") return {.weight = 1, .correction = all.correction};
   if (member == "forest") return {.forest = 1};
   if (member == "prices") return {.operators = 1};
-  if (member == "without network") all.weight = all.correction = 0;
+  if (member == "without network") {
+    all.weight = all.correction = all.forest_spread = 0;
+    all.forest = all.forest > 0 ? 1 : 0;
+  }
   if (member == "without forest") all.forest = 0;
   if (member == "without cache") all.cache = 0;
   return all;

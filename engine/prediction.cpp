@@ -118,7 +118,8 @@ json predict_plans(const ServedModel& served, std::span<const OwnedRecord> plans
                    {"rows", total.rows},
                    {"memory_kb", total.memory_kb},
                    {"source", source_text(total.source)},
-                   {"out_of_distribution", total.out_of_distribution}};
+                   {"out_of_distribution", total.out_of_distribution},
+                   {"strangeness", total.strangeness}};
     if (with_nodes) {
       json& list = answer["nodes"] = json::array();
       for (int i = 0; i < count; i++) {

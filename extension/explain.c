@@ -199,7 +199,7 @@ show_plan_text(const Answer *answer, ExplainState *es)
 	}
 	append_age(es->str, age_of(answer));
 	if (p->out_of_distribution)
-		appendStringInfoString(es->str, " out of distribution");
+		appendStringInfo(es->str, " out of distribution (strangeness %.2f)", p->strangeness);
 	appendStringInfoChar(es->str, '\n');
 }
 
@@ -222,5 +222,6 @@ explain_show_plan(const Answer *answer, ExplainState *es)
 	show_number("High", "ms", p->high_ms, 3, es);
 	ExplainPropertyInteger("Calibration Age", "s", age_of(answer), es);
 	ExplainPropertyBool("Out Of Distribution", p->out_of_distribution, es);
+	ExplainPropertyFloat("Strangeness", NULL, p->strangeness, 2, es);
 	ExplainCloseGroup("Prediction", "Prediction", true, es);
 }

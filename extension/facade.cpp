@@ -194,6 +194,7 @@ void predictor_model_predict(const PredictorModel* model, const PredictorRecord*
   plan->memory_kb = answer.memory_kb;
   plan->source = static_cast<uint8_t>(answer.source);
   plan->out_of_distribution = answer.out_of_distribution;
+  plan->strangeness = answer.strangeness;
 }
 
 const char* predictor_source_text(int source) noexcept {

@@ -91,6 +91,7 @@ typedef struct PredictorPlanPrediction
 	double		memory_kb;
 	uint8_t		source;			/* see predictor_source_text() */
 	bool		out_of_distribution;
+	double		strangeness;	/* 0 to 1, see plan/predict.h */
 } PredictorPlanPrediction;
 
 typedef struct PredictorModel PredictorModel;

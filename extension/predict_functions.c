@@ -244,8 +244,8 @@ predictor_predict_total(PG_FUNCTION_ARGS)
 	QueryDesc  *queryDesc;
 	Answer	   *answer = predict_arguments(fcinfo, &queryDesc);
 	TupleDesc	tupdesc;
-	Datum		values[9];
-	bool		nulls[9] = {0};
+	Datum		values[10];
+	bool		nulls[10] = {0};
 
 	tupdesc = sql_row_type(fcinfo);
 	values[0] = number_or_null(answer->plan.total_ms, &nulls[0]);
@@ -257,6 +257,7 @@ predictor_predict_total(PG_FUNCTION_ARGS)
 	values[6] = NameGetDatum(&answer->model);
 	values[7] = Int32GetDatum(answer->version);
 	values[8] = BoolGetDatum(answer->plan.out_of_distribution);
+	values[9] = Float8GetDatum(answer->plan.strangeness);
 	predict_end_query(queryDesc);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
 }

@@ -601,7 +601,7 @@ CREATE FUNCTION predictor.predict_total(
 	query text, model name DEFAULT NULL, params text[] DEFAULT NULL,
 	OUT total_ms float8, OUT low_ms float8, OUT high_ms float8, OUT rows float8,
 	OUT memory_kb float8, OUT source text, OUT model_name name, OUT version integer,
-	OUT out_of_distribution boolean)
+	OUT out_of_distribution boolean, OUT strangeness float8)
 RETURNS record LANGUAGE C VOLATILE CALLED ON NULL INPUT
 AS 'MODULE_PATHNAME', 'predictor_predict_total';
 

@@ -15,15 +15,25 @@ constexpr double kMostLogMs = 24.2;
 bool is_sane(const Blend& blend) {
   return blend.weight >= 0 && blend.weight <= 1 && blend.correction >= 0 && blend.correction <= 1 &&
          blend.forest >= 0 && blend.forest <= 1 && blend.operators >= 0 && blend.operators <= 1 &&
-         blend.cache >= 0 && blend.cache <= 100 && std::isfinite(blend.low_offset) &&
+         blend.cache >= 0 && blend.cache <= 100 && blend.forest_spread >= 0 &&
+         std::isfinite(blend.forest_spread) && std::isfinite(blend.low_offset) &&
          std::isfinite(blend.high_offset);
+}
+
+// The part of the forest in the median.
+double forest_part(const Blend& blend, const NetworkTime& network) {
+  if (blend.forest_spread <= 0) return blend.forest;
+  const double spread = predicted_spread(network);
+  const double variance = spread * spread;
+  const double part =
+      blend.forest * variance / (variance + blend.forest_spread * blend.forest_spread);
+  return std::isfinite(part) ? part : blend.forest;
 }
 
 // Two witnesses, weighed by the inverse of their variances.
 void add_cached(double log_cached, double variance, LogTime& time) {
-  constexpr double kDeviations = 3.29;  // between the 5 % and the 95 % quantile of a normal one
   constexpr double kLeastVariance = 1e-4;
-  const double spread = (time.high - time.low) / kDeviations;
+  const double spread = (time.high - time.low) / kQuantileDeviations;
   const double own = spread * spread + kLeastVariance;
   const double weight = own / (own + variance);
   const double both = (1 - weight) * (1 - weight) * own + weight * weight * variance;
@@ -48,6 +58,7 @@ std::vector<std::byte> write_calibration(const Calibration& calibration) {
     out.put(blend.forest);
     out.put(blend.cache);
     out.put(blend.operators);
+    out.put(blend.forest_spread);
   }
   out.put(calibration.memory_operators);
   out.put(calibration.key_id);
@@ -69,6 +80,7 @@ bool read_calibration(std::span<const std::byte> content, Calibration& calibrati
     blend.forest = in.get<double>();
     blend.cache = in.get<double>();
     blend.operators = in.get<double>();
+    blend.forest_spread = in.get<double>();
     sane = sane && is_sane(blend);
   }
   calibration.memory_operators = in.get<uint64_t>();
@@ -95,7 +107,7 @@ LogTime blend_log_time(const Blend& blend, double log_cost, const NetworkTime* n
     high = median + blend.weight * softplus(network->high_spread);
   }
   if (network != nullptr && blend.forest > 0 && std::isfinite(network->log_forest)) {
-    double shift = blend.forest * (network->log_forest - median);
+    double shift = forest_part(blend, *network) * (network->log_forest - median);
     median += shift, low += shift, high += shift;
   }
   LogTime log_time{median, low, high};

@@ -12,7 +12,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kCalibrationVersion = 3;
+inline constexpr uint32_t kCalibrationVersion = 4;
 
 // The planner's cost as a time: ln ms = intercept + slope * ln cost.
 struct CostModel {
@@ -31,15 +31,19 @@ struct CostModel {
 // say, or between them; and how far the interval reaches beyond the network's own quantiles (split
 // conformal, after Romano, Patterson and Candes,
 // "Conformalized Quantile Regression", NeurIPS 2019).
+//
+// The forest's part in the median grows with the variance s^2 that the network gives its own
+// answer: forest * s^2 / (s^2 + forest_spread^2), as two witnesses are weighed of which the other's
+// variance is forest_spread^2.
 struct Blend {
   double weight = 0;  // 0: the base alone
   double correction = 0;
-  double low_offset = 0;   // subtracted from the 5 % quantile of ln t
-  double high_offset = 0;  // added to the 95 % quantile of ln t
-  double forest = 0;       // part of the forest in the median of network and cost
-  double cache = 0;        // trust in the plan cache: its variance is divided by this; 0: none
-  double operators =
-      0;  // part of the operators' prices in the base; the rest is the calibrated cost
+  double low_offset = 0;     // subtracted from the 5 % quantile of ln t
+  double high_offset = 0;    // added to the 95 % quantile of ln t
+  double forest = 0;         // most that the forest has in the median of network and cost
+  double cache = 0;          // trust in the plan cache: its variance is divided by this; 0: none
+  double operators = 0;      // part of the operators' prices in the base; the rest is the cost
+  double forest_spread = 0;  // in ln ms; 0: the forest always has its most
 };
 
 struct Calibration {
@@ -77,6 +81,14 @@ struct NetworkTime {
   double cached_variance = 0;
   double log_operators = std::nan("");  // ln ms; NaN: no prices
 };
+
+// Deviations of a normal distribution between its 5 % and its 95 % quantile.
+inline constexpr double kQuantileDeviations = 3.29;
+
+// The deviation in ln ms that the network gives its own answer.
+inline double predicted_spread(const NetworkTime& network) {
+  return (softplus(network.low_spread) + softplus(network.high_spread)) / kQuantileDeviations;
+}
 
 // `network` may be null: then the cost alone answers.
 LogTime blend_log_time(const Blend& blend, double log_cost, const NetworkTime* network);

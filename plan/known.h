@@ -19,6 +19,7 @@ enum Familiarity : int {
   kSeenPlan,   // this plan signature was in the training
   kSeenQuery,  // this query was, with another plan
   kUnseen,     // neither
+  kForeign,    // nor was any relation that it reads
   kFamiliarityCount
 };
 

@@ -66,5 +66,19 @@ TEST(BlendLogTime, the_forest_moves_median_and_interval_alike) {
   EXPECT_NEAR(both.high - both.low, alone.high - alone.low, 1e-9);
 }
 
+TEST(BlendLogTime, the_less_sure_the_network_is_the_more_the_forest_counts) {
+  Witnesses w;
+  w.network.log_forest = 4;
+  w.blend.forest = 0.5;
+  w.blend.forest_spread = predicted_spread(w.network);
+  EXPECT_NEAR(w.blended().median, 2.5, 1e-6) << "half of its most";
+  w.network.low_spread = w.network.high_spread = -9;
+  EXPECT_NEAR(w.blended().median, 2, 1e-3) << "the network is sure";
+  w.network.low_spread = w.network.high_spread = 99;
+  EXPECT_NEAR(w.blended().median, 3, 1e-2) << "it is not";
+  w.network.high_spread = std::nanf("");
+  EXPECT_TRUE(std::isfinite(w.blended().median));
+}
+
 }  // namespace
 }  // namespace predictor

@@ -126,6 +126,17 @@ double strangeness(const uint32_t* rows, int nodes) {
   return named > 0 ? static_cast<double>(unknown) / named : 0;
 }
 
+// Does it read relations, and none that training met?
+bool is_foreign(const uint32_t* rows, int nodes) {
+  int unknown = 0;
+  for (int i = 0; i < nodes; i++) {
+    const uint32_t row = rows[i * kIdentityCount + kRelationIdentity];
+    if (row != kNoIdentity && row != kUnknownIdentity) return false;
+    unknown += row == kUnknownIdentity;
+  }
+  return unknown > 0;
+}
+
 bool close(double a, double b) {
   if (std::isnan(a) || std::isnan(b)) return std::isnan(a) == std::isnan(b);
   return std::abs(a - b) <= kCanaryTolerance * std::max(std::abs(a), std::abs(b)) + 1e-6;
@@ -274,6 +285,7 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
       rows[i * kIdentityCount + t] = known_.row(t, features[i].identity[t]);
   }
   found.strangeness = strangeness(rows, nodes);
+  if (found.familiarity == kUnseen && is_foreign(rows, nodes)) found.familiarity = kForeign;
   network_.run(record.nodes, features, rows, nodes, part_of<float>(workspace, layout.scratch),
                answers);
   compose_times(places, record.nodes, answers, nodes, calibration_.log_unit, loops_correction,
@@ -345,7 +357,7 @@ void Model::predict(const PredictorRecord& record, void* workspace, NodePredicti
   plan.source = cache_weight >= 0.5 ? Source::kCache
                 : learned           ? Source::kNetwork
                                     : Source::kBaseline;
-  plan.out_of_distribution = found.familiarity == kUnseen;
+  plan.out_of_distribution = found.familiarity >= kUnseen;
   plan.strangeness = found.answers != nullptr ? found.strangeness : plan.out_of_distribution;
 }
 

@@ -165,6 +165,24 @@ TEST_P(ModelTest, says_its_source_and_what_is_unlike_the_training) {
   }
 }
 
+TEST_P(ModelTest, where_no_relation_was_ever_met_the_cost_answers_and_is_not_sure) {
+  OwnedRecord r = test::nested_loop_plan();
+  r.statement.query_id = 12345;
+  r.statement.signature++;
+  const PlanPrediction here = test::predict(model_, r, nodes_);
+  for (PredictorNode& n : r.nodes)
+    if (n.relation != 0) n.relation += 1000;
+  const PlanPrediction elsewhere = test::predict(model_, r, nodes_);
+  EXPECT_TRUE(elsewhere.out_of_distribution);
+  EXPECT_EQ(elsewhere.source, Source::kBaseline);
+  EXPECT_NEAR(std::log(elsewhere.total_ms),
+              test::some_calibration().cost.log_ms(r.nodes[0].total_cost), 1e-5);
+  if (GetParam()) {
+    EXPECT_EQ(here.source, Source::kNetwork);
+    EXPECT_NEAR(std::log(elsewhere.high_ms / elsewhere.low_ms), 6, 1e-4);
+  }
+}
+
 TEST_P(ModelTest, the_more_names_it_never_met_the_stranger_the_plan) {
   OwnedRecord r = test::nested_loop_plan();
   r.nodes[3].relation = r.nodes[2].relation;

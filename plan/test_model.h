@@ -58,6 +58,7 @@ inline Calibration some_calibration() {
   c.blend[kSeenPlan] = {1, 1, 0.1, 0.1};
   c.blend[kSeenQuery] = {0.75, 0, 0.2, 0.2};
   c.blend[kUnseen] = {0.5, 0, 0.5, 0.5};
+  c.blend[kForeign] = {0, 0, 3, 3};
   c.memory_operators = uint64_t{1} << PREDICTOR_OP_SORT;
   c.key_id = kPublicKeyId;
   return c;

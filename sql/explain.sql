@@ -54,10 +54,11 @@ BEGIN
 		line := regexp_replace(line, '(Predicted:[^\n]*) rows=[0-9]+ loops=[0-9]+', '\1 rows=N loops=N');
 		line := regexp_replace(line, 'source=\w+', 'source=S');
 		line := regexp_replace(line, ' age=[0-9]+ (s|min|h|d)', '');
-		line := regexp_replace(line, ' memory=[0-9]+kB| out of distribution', '');
+		line := regexp_replace(line, ' memory=[0-9]+kB| out of distribution \(strangeness [01][.][0-9][0-9]\)', '');
 		line := regexp_replace(line, '("(?:Total Time|Low|High|Calibration Age)": )[0-9.]+', '\1"N"', 'g');
 		line := regexp_replace(line, '"Source": "\w+"', '"Source": "S"');
 		line := regexp_replace(line, '("Out Of Distribution": )\w+', '\1"B"');
+		line := regexp_replace(line, '("Strangeness": )[0-9.]+', '\1"N"');
 		RETURN NEXT line;
 	END LOOP;
 END $$;

@@ -30,13 +30,14 @@ double mean(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-// Is `errors` worse than `best` by no more than one standard error of their difference?
-bool is_as_good(const std::vector<double>& errors, const std::vector<double>& best) {
+// Is `errors` worse than `best` by no more than so many standard errors of their difference?
+bool is_as_good(const std::vector<double>& errors, const std::vector<double>& best,
+                double deviations = 1) {
   std::vector<double> difference, square;
   for (size_t i = 0; i < errors.size(); i++) difference.push_back(errors[i] - best[i]);
   const double average = mean(difference);
   for (double d : difference) square.push_back((d - average) * (d - average));
-  return average <= std::sqrt(mean(square) / static_cast<double>(errors.size()));
+  return average <= deviations * std::sqrt(mean(square) / static_cast<double>(errors.size()));
 }
 
 // How far to go so that at most kTail of new values lie beyond: the split-conformal quantile.
@@ -132,6 +133,20 @@ Blend choose_forest(std::span<const Withheld> withheld, Blend blend, bool cautio
   return blends[best];
 }
 
+Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen) {
+  constexpr double kMostForest = 0.75, kDeviations = 2;
+  std::vector<double> spreads;
+  for (const Withheld& w : withheld)
+    if (w.has_network) spreads.push_back(predicted_spread(w.network));
+  if (spreads.empty()) return chosen;
+  const auto middle = spreads.begin() + static_cast<std::ptrdiff_t>(spreads.size() / 2);
+  std::nth_element(spreads.begin(), middle, spreads.end());
+  const Blend fixed{.weight = 1, .correction = 1, .forest = kMostForest, .forest_spread = *middle};
+  const bool holds =
+      is_as_good(group_errors(withheld, fixed), group_errors(withheld, chosen), kDeviations);
+  return holds ? fixed : chosen;
+}
+
 Blend choose_cache(std::span<const Withheld> withheld, Blend blend) {
   constexpr size_t kEnough = 10;
   std::vector<Withheld> cached;
@@ -154,9 +169,10 @@ Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend) {
   // With no offsets the interval is the network's own.
   blend.low_offset = blend.high_offset = 0;
   for (const Withheld& w : withheld) {
+    // What a censored execution would have taken is not known.
+    if (w.censored) continue;
     LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
-    // Of a censored execution only that it was at least so long is known.
-    if (!w.censored) below.push_back(time.low - w.log_ms);
+    below.push_back(time.low - w.log_ms);
     above.push_back(w.log_ms - time.high);
   }
   blend.low_offset = conformal_offset(std::move(below));

@@ -14,6 +14,7 @@
 #include "engine/model/plan_cache_builder.h"
 #include "engine/model/tree_forest.h"
 #include "engine/model/tree_trainer.h"
+#include "plan/cost_bundle.h"
 #include "plan/predict.h"
 
 namespace predictor::engine {
@@ -252,26 +253,49 @@ std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familia
   return some;
 }
 
-Blend fuse(std::span<const Withheld> withheld, double protect, bool cautious) {
-  Blend start{.weight = 0.5};
-  if (cautious) start = choose_operators(withheld, start);
-  Blend blend = choose_blend(withheld, start, protect, cautious);
-  return choose_cache(withheld, choose_forest(withheld, blend, cautious));
+Blend fuse_familiar(std::span<const Withheld> withheld) {
+  constexpr double kProtect = 0.005;
+  Blend chosen = choose_blend(withheld, {.weight = 0.5}, kProtect, false);
+  chosen = choose_forest(withheld, chosen, false);
+  return choose_cache(withheld, fixed_fusion(withheld, chosen));
+}
+
+Blend fuse_unseen(std::span<const Withheld> withheld) {
+  constexpr double kProtect = 0.02;
+  const Blend start = choose_operators(withheld, {.weight = 0.5});
+  const Blend blend = choose_blend(withheld, start, kProtect, true);
+  return choose_cache(withheld, choose_forest(withheld, blend, true));
+}
+
+// What is withheld from one database says nothing of another: the cost alone, in an interval at
+// least as wide as before the first execution.
+Blend answer_foreign(const std::vector<Withheld>& withheld) {
+  const CostFit usual = usual_cost_fit();
+  Blend blend = calibrate_interval(withheld, {});
+  blend.low_offset = std::max(blend.low_offset, usual.low_offset);
+  blend.high_offset = std::max(blend.high_offset, usual.high_offset);
+  return blend;
 }
 
 void calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& unseen,
                Calibration& calibration) {
-  constexpr size_t kEnough = 30;
-  constexpr double kProtect = 0.005, kProtectUnseen = 0.02;
+  constexpr size_t kEnough = 30, kMany = 100;
   auto seen_plan = only(validation, kSeenPlan);
   auto seen_query = only(validation, kSeenQuery);
   if (seen_plan.size() < kEnough) seen_plan = validation;
   if (seen_query.size() < kEnough) seen_query = validation;
-  calibration.blend[kSeenPlan] = calibrate_interval(seen_plan, fuse(seen_plan, kProtect, false));
-  calibration.blend[kSeenQuery] = calibrate_interval(seen_query, fuse(seen_query, kProtect, false));
+  auto answer_familiar = [&unseen](std::vector<Withheld> withheld) {
+    const Blend blend = fuse_familiar(withheld);
+    // They chose the epoch and the blend, so few of them promise too much: those that did not help.
+    if (withheld.size() < kMany) withheld.insert(withheld.end(), unseen.begin(), unseen.end());
+    return calibrate_interval(withheld, blend);
+  };
+  calibration.blend[kSeenPlan] = answer_familiar(seen_plan);
+  calibration.blend[kSeenQuery] = answer_familiar(seen_query);
+  calibration.blend[kForeign] = answer_foreign(validation);
   Blend& blend = calibration.blend[kUnseen];
   if (unseen.size() >= kEnough) {
-    blend = calibrate_for_groups(unseen, fuse(unseen, kProtectUnseen, true));
+    blend = calibrate_for_groups(unseen, fuse_unseen(unseen));
     return;
   }
   // No query could be withheld: half the network, and twice the width.

@@ -1,0 +1,66 @@
+#include "engine/model/calibrate.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace predictor::engine {
+namespace {
+
+// `groups` queries of four executions each: the network errs by `network`, the forest by `forest`,
+// the cost by 2, all in ln ms and independently.
+std::vector<Withheld> withheld(int groups, double network, double forest) {
+  std::mt19937 random(5);
+  std::normal_distribution<double> normal;
+  std::vector<Withheld> all;
+  for (int g = 0; g < groups; g++) {
+    const double off[] = {network * normal(random), forest * normal(random), 2 * normal(random)};
+    for (int i = 0; i < 4; i++) {
+      Withheld w;
+      w.group = static_cast<uint64_t>(g);
+      w.log_ms = 3;
+      w.log_cost = w.log_ms + off[2];
+      w.has_network = true;
+      w.network.log_composed = w.log_ms + off[0];
+      w.network.correction = 0;
+      w.network.low_spread = w.network.high_spread = 0.5;
+      w.network.log_forest = w.log_ms + off[1];
+      all.push_back(w);
+    }
+  }
+  return all;
+}
+
+TEST(FixedFusion, gives_network_and_forest_their_say) {
+  const Blend blend = fixed_fusion(withheld(40, 0.3, 0.3), {.weight = 0.5});
+  EXPECT_EQ(blend.weight, 1);
+  EXPECT_GT(blend.forest, 0);
+  EXPECT_NEAR(blend.forest_spread, predicted_spread(withheld(1, 0, 0)[0].network), 1e-9);
+}
+
+TEST(FixedFusion, gives_way_to_what_is_surely_better) {
+  const Blend cost_alone{};
+  EXPECT_EQ(fixed_fusion(withheld(40, 20, 20), cost_alone).weight, 0);
+  EXPECT_EQ(fixed_fusion(withheld(40, 0.3, 0.3), cost_alone).weight, 1);
+}
+
+TEST(CalibrateInterval, holds_for_nine_executions_of_ten_that_ended) {
+  std::vector<Withheld> all = withheld(250, 0.8, 0.8);
+  const Blend blend{.weight = 1};
+  const Blend calibrated = calibrate_interval(all, blend);
+  int inside = 0;
+  for (const Withheld& w : all) {
+    const LogTime time = blend_log_time(calibrated, w.log_cost, w.network_or_null());
+    inside += w.log_ms >= time.low && w.log_ms <= time.high;
+  }
+  EXPECT_NEAR(inside / static_cast<double>(all.size()), 0.9, 0.02);
+  // Nobody knows what a cancelled one would have taken.
+  Withheld cancelled = all[0];
+  cancelled.censored = true;
+  cancelled.log_ms = 50;
+  all.insert(all.end(), all.size(), cancelled);
+  EXPECT_EQ(calibrate_interval(all, blend).high_offset, calibrated.high_offset);
+}
+
+}  // namespace
+}  // namespace predictor::engine
