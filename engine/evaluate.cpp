@@ -1,5 +1,7 @@
 #include "engine/evaluate.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -126,6 +128,12 @@ Answer ask(const Model& model, const OwnedRecord& record, std::vector<std::byte>
   return answer;
 }
 
+double peak_memory_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
 Failure ask_and_score(std::span<const std::byte> bytes, const EvaluationSet& set, uint64_t seed,
                       Evaluation& evaluation) {
   Model model;
@@ -176,6 +184,7 @@ Result<Evaluation> evaluate_model(const std::string& name, const EvaluationSet& 
   evaluation.device = trained.device;
   evaluation.train_plans = trained.plans;
   evaluation.train_seconds = took.count();
+  evaluation.peak_memory_mb = peak_memory_mb();
   if (Failure failure = ask_and_score(trained.bundle, set, options.seed, evaluation))
     return *failure;
   return evaluation;

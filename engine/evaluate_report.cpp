@@ -51,6 +51,7 @@ std::string evaluation_json(const Evaluation& e) {
   object["train_plans"] = e.train_plans;
   object["test_plans"] = e.test_plans;
   object["train_seconds"] = rounded(e.train_seconds);
+  object["peak_memory_mb"] = rounded(e.peak_memory_mb);
   object["device"] = e.device;
   object["total_time"] = e.groups > 0 ? summary_json(e.total_time) : Json(nullptr);
   object["node_time"] = summary_json(e.node_time);

@@ -45,7 +45,8 @@ struct Evaluation {
   size_t train_plans = 0;
   size_t test_plans = 0;  // asked, the timed-out ones among them
   double train_seconds = 0;
-  ErrorSummary total_time;                // of the plans that ran to their end
+  double peak_memory_mb = 0;  // of the process until the end of the training, traces included
+  ErrorSummary total_time;    // of the plans that ran to their end
   std::optional<ErrorSummary> node_time;  // nothing where no operator was timed
   std::optional<ErrorSummary> rows;       // per loop, floored at one row
   double group_q50_mean = 0;              // mean over groups of their median q-error

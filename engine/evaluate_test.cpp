@@ -207,6 +207,7 @@ TEST_F(EvaluateTest, a_score_file_changes_no_answer_and_must_hold_the_same_plans
   auto facts = [](const Evaluation& e) {
     Json object = Json::parse(evaluation_json(e));
     object.erase("train_seconds");
+    object.erase("peak_memory_mb");
     object.erase("predict_us");
     return object;
   };
