@@ -45,8 +45,9 @@ void CommandOfEvaluate::add_options(CLI::App& app) {
   app.add_option("--threads", options_.threads, "threads to train with")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--max-seconds", options_.max_seconds,
-                 "of one model's training; at the limit the best so far is scored; 0: no limit")
+  app.add_option(
+         "--max-seconds", options_.max_seconds,
+         "that the networks of tree are trained; then the best so far are taken; 0: no limit")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--shots", command_.shots,
                  "so many groups of the test files are trained on and not tested")

@@ -213,6 +213,9 @@ int run_evaluate(const EvaluateCommand& command) {
   const Result<EvaluationSet> set = load_evaluation(command);
   if (!set) return fail(set.error());
   const bool is_trained = !set.value().training.empty();
+  if (!is_trained && !command.models.empty())
+    std::cerr << "no model is trained without --train: the cost at its usual price answers"
+              << std::endl;
   std::vector<Evaluation> evaluations;
   for (const std::string& name : is_trained ? models : std::vector<std::string>{"cost"}) {
     Result<Evaluation> evaluation = is_trained

@@ -15,7 +15,7 @@
 typedef struct SentShapes
 {
 	uint64		key;			/* 0: not used */
-	uint64		at;				/* clock_nanoseconds() */
+	uint64		at;				/* coarse_nanoseconds() */
 } SentShapes;
 
 static SentShapes sent[SENT_PLANS];

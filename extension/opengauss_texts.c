@@ -45,7 +45,8 @@ typedef struct Texts
 {
 	const Extract *extract;
 	PlannedStmt *statement;
-	HiddenPlan *hidden;			/* NULL: with literals */
+	Plan	  **plans;			/* of the nodes, in the statement */
+	bool		hides;			/* the statement has no literals */
 	List	   *context;		/* for the deparser */
 	List	   *names;			/* of relations, as the deparser was told them */
 } Texts;
@@ -112,7 +113,7 @@ append_literal(const Texts *texts, const char *text, StringInfo out)
 {
 	size_t		length = strlen(HIDDEN_LITERAL_TEXT);
 
-	if (texts->hidden == NULL || strncmp(text, HIDDEN_LITERAL_TEXT, length) != 0)
+	if (!texts->hides || strncmp(text, HIDDEN_LITERAL_TEXT, length) != 0)
 		return 0;
 	appendStringInfoChar(out, LITERAL);
 	return length;
@@ -245,27 +246,33 @@ has_projection(const Plan *plan)
 	}
 }
 
-/* Node i's plan, in the plan that is deparsed. */
-static Plan *
-plan_at(const Texts *texts, int i)
+/* The nodes' plans in the statement that is deparsed: of the executed one, or of its copy without literals. */
+static Plan **
+plans_of(const Extract *extract, HiddenPlan *hidden)
 {
-	Plan	   *plan = texts->extract->states[i]->plan;
+	Plan	  **plans = palloc(sizeof(Plan *) * extract->record.node_count);
 
-	return texts->hidden != NULL ? hidden_plan(texts->hidden, plan) : plan;
+	for (int i = 0; i < extract->record.node_count; i++)
+	{
+		plans[i] = extract->states[i]->plan;
+		if (hidden != NULL)
+			plans[i] = hidden_plan(hidden, plans[i]);
+	}
+	return plans;
 }
 
 static void
 deparse_node(Texts *texts, int i, StringInfo condition, StringInfo projection)
 {
 	const PredictorNode *nodes = texts->extract->record.nodes;
-	Plan	   *plan = plan_at(texts, i);
+	Plan	   *plan = texts->plans[i];
 	List	   *ancestors = NIL;
 	const char *separator = " ";
 	ListCell   *cell;
 
 	CHECK_FOR_INTERRUPTS();
 	for (int above = nodes[i].parent; above >= 0; above = nodes[above].parent)
-		ancestors = lappend(ancestors, plan_at(texts, above));
+		ancestors = lappend(ancestors, texts->plans[above]);
 	resetStringInfo(condition);
 	resetStringInfo(projection);
 	texts->context = set_deparse_context_plan(texts->context, plan, ancestors);
@@ -294,7 +301,7 @@ hash_of(const StringInfoData *text)
 static void
 hash_plan(QueryDesc *queryDesc, Extract *extract)
 {
-	Texts		texts = {extract, queryDesc->plannedstmt, NULL, NIL, NIL};
+	Texts		texts = {extract, queryDesc->plannedstmt, plans_of(extract, NULL), false, NIL, NIL};
 	StringInfoData condition;
 	StringInfoData projection;
 
@@ -314,7 +321,7 @@ static void
 shape_plan(QueryDesc *queryDesc, Extract *extract)
 {
 	HiddenPlan *hidden = hide_literals(queryDesc->plannedstmt);
-	Texts		texts = {extract, hidden_statement(hidden), hidden, NIL, NIL};
+	Texts		texts = {extract, hidden_statement(hidden), plans_of(extract, hidden), true, NIL, NIL};
 	int			others = 2 * extract->record.node_count;
 	StringInfoData condition;
 	StringInfoData projection;
@@ -354,8 +361,10 @@ give_up(const char *what, MemoryContext caller, ResourceOwner owner)
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->elevel > ERROR ||
 		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 		ReThrowError(error);
-	ereport(LOG,
-			(errmsg("predictor described a statement without openGauss's %s", what),
+	/* the statement would follow, with its literals */
+	ereport(LOG_SERVER_ONLY,
+			(errhidestmt(true), errhidecontext(true),
+			 errmsg("predictor described a statement without openGauss's %s", what),
 			 errdetail("Making them failed with SQLSTATE %s. The message is not shown, since it may quote a literal.",
 					   unpack_sql_state(error->sqlerrcode))));
 	FreeErrorData(error);

@@ -141,6 +141,12 @@ ring_put_record(const PredictorRecord *record, RingTexts *texts, MemoryContext c
 	Size		written;
 	RingResult	result = RING_TOO_LARGE;
 
+	/* the record is worth more than its texts, which come again */
+	if (bytes == NULL && texts->size > 0)
+	{
+		texts->size = 0;
+		bytes = allocate_or_null(context, size);
+	}
 	if (bytes == NULL)
 	{
 		shared_count(COUNTER_DROPPED_MEMORY);
@@ -152,7 +158,6 @@ ring_put_record(const PredictorRecord *record, RingTexts *texts, MemoryContext c
 		memcpy(bytes + written, texts->bytes, texts->size);
 		result = put(MyDatabaseId, bytes, written + texts->size, texts->size);
 	}
-	/* the record is worth more than its texts, which come again */
 	if (written > 0 && (result == RING_TOO_LARGE || result == RING_FULL))
 	{
 		texts->size = 0;

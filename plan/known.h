@@ -14,6 +14,9 @@ namespace predictor {
 
 inline constexpr uint32_t kKnownVersion = 1;
 
+// Most rows of each identity's table; with 64 floats a row all four stay below 2 MB.
+inline constexpr size_t kMostIdentities = 2000;
+
 // How close a plan is to those of the training; answers are calibrated for each level apart.
 enum Familiarity : int {
   kSeenPlan,   // this plan signature was in the training
@@ -46,6 +49,8 @@ class Known {
   // Row of the identity's table: kNoIdentity for 0, kUnknownIdentity for what is not there.
   uint32_t row(int table, uint64_t identity) const;
   uint32_t row_count(int table) const;
+  // May training have met more identities than there was room for?
+  bool is_full(int table) const { return identities_[table].count >= kMostIdentities; }
   Familiarity familiarity(uint64_t signature, uint64_t query) const;
 
  private:

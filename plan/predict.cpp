@@ -285,7 +285,8 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
       rows[i * kIdentityCount + t] = known_.row(t, features[i].identity[t]);
   }
   found.strangeness = strangeness(rows, nodes);
-  if (found.familiarity == kUnseen && is_foreign(rows, nodes)) found.familiarity = kForeign;
+  if (found.familiarity == kUnseen && !known_.is_full(kRelationIdentity) && is_foreign(rows, nodes))
+    found.familiarity = kForeign;
   network_.run(record.nodes, features, rows, nodes, part_of<float>(workspace, layout.scratch),
                answers);
   compose_times(places, record.nodes, answers, nodes, calibration_.log_unit, loops_correction,

@@ -25,25 +25,33 @@ sub timed
 	return time - $start;
 }
 
-# What the commands take where no worker has anything to do.
+# What the commands take at most where the workers have stored what there was and have gone.
 my %usual;
 sub measure_usual
 {
+	my %take = (
+		'CREATE DATABASE' => [ 'postgres', 'CREATE DATABASE other TEMPLATE quiet' ],
+		'ALTER DATABASE' => [ 'postgres', 'ALTER DATABASE quiet RENAME TO silent' ],
+		'DROP EXTENSION' => [ 'silent', 'DROP EXTENSION predictor; DROP SCHEMA predictor' ],
+		'DROP DATABASE' => [ 'postgres', 'DROP DATABASE silent' ]);
 	$node->safe_psql('postgres', 'CREATE DATABASE quiet');
 	$node->safe_psql('quiet', 'CREATE EXTENSION predictor; SELECT predictor.flush()');
-	$usual{'CREATE DATABASE'} = timed('CREATE DATABASE of a quiet one', 'postgres', 'CREATE DATABASE other TEMPLATE quiet');
-	$usual{'ALTER DATABASE'} = timed('ALTER DATABASE of a quiet one', 'postgres', 'ALTER DATABASE quiet RENAME TO silent');
-	$usual{'DROP EXTENSION'} = timed('DROP EXTENSION in a quiet one', 'silent', 'DROP EXTENSION predictor; DROP SCHEMA predictor');
-	$usual{'DROP DATABASE'} = timed('DROP DATABASE of a quiet one', 'postgres', 'DROP DATABASE silent');
+	$node->safe_psql('quiet', $statements);
+	$node->safe_psql('quiet', 'SELECT predictor.flush()');
+	foreach my $kind ('CREATE DATABASE', 'ALTER DATABASE', 'DROP EXTENSION', 'DROP DATABASE')
+	{
+		$usual{$kind} = timed("$kind where nothing is to be done", @{ $take{$kind} });
+	}
 	$node->safe_psql('postgres', 'DROP DATABASE other');
+	return;
 }
 
-# At most a second more than usual, or than thrice as usual on a machine that has other work.
+# At most a second more than usual, or than four times as usual: a machine may have other work, and a checkpoint more of it.
 sub not_kept_waiting
 {
 	my ($what, $database, $sql) = @_;
 	my ($kind) = $sql =~ /^(\w+ \w+)/;
-	cmp_ok(timed($what, $database, $sql), '<', 1 + 3 * $usual{$kind}, '... and nobody waits a second for a worker');
+	cmp_ok(timed($what, $database, $sql), '<', 1 + 4 * $usual{$kind}, '... and nobody waits a second for a worker');
 }
 measure_usual();
 

@@ -169,7 +169,8 @@ Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend) {
   // With no offsets the interval is the network's own.
   blend.low_offset = blend.high_offset = 0;
   for (const Withheld& w : withheld) {
-    // What a censored execution would have taken is not known.
+    // What a censored execution would have taken is not known. The network's own quantile has
+    // learned from it.
     if (w.censored) continue;
     LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
     below.push_back(time.low - w.log_ms);
@@ -190,15 +191,17 @@ Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blen
     // The middle of a group stands for it: its own spread is in `all` already.
     std::vector<double> below, above;
     for (const Withheld& w : group) {
+      if (w.censored) continue;
       LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
-      if (!w.censored) below.push_back(time.low - w.log_ms);
+      below.push_back(time.low - w.log_ms);
       above.push_back(w.log_ms - time.high);
     }
+    if (below.empty()) continue;
     auto middle = [](std::vector<double>& x) {
       std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
       return x[x.size() / 2];
     };
-    if (!below.empty()) low.push_back(middle(below));
+    low.push_back(middle(below));
     high.push_back(middle(above));
   }
   auto reach = [](std::vector<double> offsets) {
@@ -207,8 +210,10 @@ Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blen
         std::ceil((static_cast<double>(offsets.size()) + 1) * (1 - kGroupTail)));
     return offsets[std::min(rank, offsets.size()) - 1];
   };
-  if (!low.empty()) all.low_offset = std::max(all.low_offset, reach(std::move(low)));
-  all.high_offset = std::max(all.high_offset, reach(std::move(high)));
+  if (!low.empty()) {
+    all.low_offset = std::max(all.low_offset, reach(std::move(low)));
+    all.high_offset = std::max(all.high_offset, reach(std::move(high)));
+  }
   // Of few groups the farthest is not far enough.
   const double few = 1 + 1 / std::sqrt(static_cast<double>(std::max<size_t>(1, groups.size())));
   for (double* offset : {&all.low_offset, &all.high_offset}) *offset *= *offset > 0 ? few : 1;

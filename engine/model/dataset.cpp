@@ -15,8 +15,6 @@ namespace {
 constexpr float kNoLabel = std::numeric_limits<float>::quiet_NaN();
 constexpr float kLeastWeight = 0.1f;
 
-// Most rows of each identity's table; with 64 floats a row all four stay below 2 MB.
-constexpr size_t kIdentityLimit = 2000;
 constexpr size_t kSignatureLimit = 32000;
 // A constant seen in fewer plans than this says nothing about the next one.
 constexpr int kLeastUses[kIdentityCount] = {1, 1, 2, 3};
@@ -277,7 +275,7 @@ KnownContent collect_known(const Dataset& data, std::span<const int> plans) {
   }
   KnownContent known;
   for (int t = 0; t < kIdentityCount; t++)
-    known.identities[t] = most_used(uses[t], kLeastUses[t], kIdentityLimit);
+    known.identities[t] = most_used(uses[t], kLeastUses[t], kMostIdentities);
   known.signatures = most_used(signatures, 1, kSignatureLimit);
   known.queries = most_used(queries, 1, kSignatureLimit);
   return known;

@@ -236,7 +236,7 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
     shifts.insert(shifts.end(), shift.begin(), shift.end());
     for (size_t i = before; i < unseen.size(); i++) {
       unseen[i].group = job.data.query[unseen[i].plan];
-      unseen[i].familiarity = kUnseen;
+      if (unseen[i].familiarity != kForeign) unseen[i].familiarity = kUnseen;
     }
   }
   // Prices need many queries, of which three folds leave too few; they cost little to fit again.
@@ -277,22 +277,33 @@ Blend answer_foreign(const std::vector<Withheld>& withheld) {
   return blend;
 }
 
-void calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& unseen,
+// Of those that chose the epoch and the blend, few promise too much: they are filled up with some
+// that had no part in it, evenly drawn.
+void fill_up(std::vector<Withheld>& few, const std::vector<Withheld>& others) {
+  constexpr size_t kMany = 100;
+  const size_t wanted = std::min(kMany - std::min(kMany, few.size()), others.size());
+  for (size_t i = 0; i < wanted; i++) few.push_back(others[i * others.size() / wanted]);
+}
+
+// `withheld` are those of queries withheld whole.
+void calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& withheld,
                Calibration& calibration) {
-  constexpr size_t kEnough = 30, kMany = 100;
+  constexpr size_t kEnough = 30;
+  const auto unseen = only(withheld, kUnseen);
   auto seen_plan = only(validation, kSeenPlan);
   auto seen_query = only(validation, kSeenQuery);
   if (seen_plan.size() < kEnough) seen_plan = validation;
   if (seen_query.size() < kEnough) seen_query = validation;
-  auto answer_familiar = [&unseen](std::vector<Withheld> withheld) {
-    const Blend blend = fuse_familiar(withheld);
-    // They chose the epoch and the blend, so few of them promise too much: those that did not help.
-    if (withheld.size() < kMany) withheld.insert(withheld.end(), unseen.begin(), unseen.end());
-    return calibrate_interval(withheld, blend);
+  auto answer_familiar = [&unseen](std::vector<Withheld> familiar) {
+    const Blend blend = fuse_familiar(familiar);
+    fill_up(familiar, unseen);
+    return calibrate_interval(familiar, blend);
   };
   calibration.blend[kSeenPlan] = answer_familiar(seen_plan);
   calibration.blend[kSeenQuery] = answer_familiar(seen_query);
-  calibration.blend[kForeign] = answer_foreign(validation);
+  auto foreign = only(withheld, kForeign);
+  if (foreign.size() < kEnough) foreign.insert(foreign.end(), validation.begin(), validation.end());
+  calibration.blend[kForeign] = answer_foreign(foreign);
   Blend& blend = calibration.blend[kUnseen];
   if (unseen.size() >= kEnough) {
     blend = calibrate_for_groups(unseen, fuse_unseen(unseen));
