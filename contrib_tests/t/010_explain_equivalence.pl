@@ -9,26 +9,19 @@ use warnings FATAL => 'all';
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PredictorTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('primary');
-$node->init;
-$node->append_conf('postgresql.conf', slurp_file($ENV{PREDICTOR_TEST_CONF}));
-$node->append_conf('postgresql.conf', <<'EOC');
-autovacuum = off
-jit = off
+my $node = new_server('primary', <<'EOC');
 max_parallel_workers_per_gather = 0
 track_io_timing = off
 predictor.operator_sample_rate = 1
-predictor.max_captures_per_second = 100000
 EOC
-$node->start;
 my $version = $node->safe_psql('postgres', 'SHOW server_version_num');
 
 # --- tables, and a model that has something to say about every node ---
 
 $node->safe_psql('postgres', <<'EOS');
-CREATE EXTENSION IF NOT EXISTS predictor;
 CREATE TABLE item (id int PRIMARY KEY, kind int, name text);
 INSERT INTO item SELECT g, g % 100, 'item ' || g FROM generate_series(1, 5000) g;
 CREATE TABLE sale (id int, item int, amount numeric);

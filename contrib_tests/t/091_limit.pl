@@ -4,23 +4,16 @@ use warnings FATAL => 'all';
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PredictorTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('primary');
-$node->init;
-$node->append_conf('postgresql.conf', slurp_file($ENV{PREDICTOR_TEST_CONF}));
-$node->append_conf('postgresql.conf', <<'EOC');
-autovacuum = off
-jit = off
+my $node = new_server('primary', <<'EOC');
 predictor.operator_sample_rate = 0
-predictor.max_captures_per_second = 100000
 # a new model answers by calibrated cost, and has seen nothing
 predictor.limit_unreliable = on
 EOC
-$node->start;
 
 $node->safe_psql('postgres', <<'EOS');
-CREATE EXTENSION predictor;
 CREATE TABLE item (id int PRIMARY KEY, kind int);
 INSERT INTO item SELECT g, g % 10 FROM generate_series(1, 20000) g;
 CREATE TABLE part (item int REFERENCES item DEFERRABLE INITIALLY DEFERRED);
@@ -45,17 +38,16 @@ sub run
 	$node->safe_psql('postgres', 'ALTER ROLE app RESET ALL');
 	return;
 }
-sub counter { return $node->safe_psql('postgres', "SELECT value FROM predictor.stat WHERE name = '$_[0]'"); }
 
 # --- what happens ---
 
 my $seen = $node->safe_psql('postgres', 'SELECT count(*) FROM predictor.executions');
-my $refused = counter('refused');
+my $refused = counter($node, 'refused');
 run('SELECT count(*) FROM item');
 like($err, qr/ERROR:  53400: statement is predicted to take \d+ ms, more than the limit of 0 ms/, 'a statement beyond the limit is refused');
 like($err, qr/DETAIL:  Predicted time: [\d.]+ ms \(90% [\d.]+\.\.[\d.]+\) by model "m" version 0, source \w+/, 'with the prediction');
 like($err, qr/HINT:  .*predictor\.max_predicted_time.*predictor\.limit_quantile = 0\.5.*predictor\.limit_action/, 'and the settings');
-is(counter('refused'), $refused + 1, 'it is counted');
+is(counter($node, 'refused'), $refused + 1, 'it is counted');
 $node->safe_psql('postgres', 'SELECT predictor.flush()');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM predictor.executions WHERE total_cost > 300'), 0, 'and never learned from');
 run("INSERT INTO touched SELECT id FROM item");
@@ -143,11 +135,11 @@ isnt($code, 0, 'while the statement itself would be');
 # --- what it costs: far below the limit, one prediction is enough for many executions ---
 
 run(join(';', map { "SELECT kind FROM item WHERE id = $_" } 1 .. 3), max_predicted_time => '1h');
-my $predictions = counter('predictions');
+my $predictions = counter($node, 'predictions');
 run(join(';', 'SET plan_cache_mode = force_generic_plan', 'PREPARE one (int) AS SELECT kind FROM item WHERE id = $1', map { "EXECUTE one ($_)" } 1 .. 60),
 	max_predicted_time => '1h', predict_all => 'off');
-cmp_ok(counter('predictions') - $predictions, '<=', 2, 'a plan far below the limit is not predicted again and again');
-is(counter('over_limit') >= counter('refused'), 1, 'over_limit counts all, refused those not run');
+cmp_ok(counter($node, 'predictions') - $predictions, '<=', 2, 'a plan far below the limit is not predicted again and again');
+is(counter($node, 'over_limit') >= counter($node, 'refused'), 1, 'over_limit counts all, refused those not run');
 $node->stop;
 
 done_testing();

@@ -5,19 +5,13 @@ use warnings FATAL => 'all';
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PredictorTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('primary');
-$node->init;
-$node->append_conf('postgresql.conf', slurp_file($ENV{PREDICTOR_TEST_CONF}));
-$node->append_conf('postgresql.conf', <<'EOC');
-autovacuum = off
-jit = off
+my $node = new_server('primary', <<'EOC');
 max_parallel_workers_per_gather = 0
 predictor.operator_sample_rate = 0
-predictor.max_captures_per_second = 100000
 EOC
-$node->start;
 my ($code, $out, $err);
 # What the test itself asks is not captured.
 sub query { return $node->safe_psql('postgres', "SET predictor.capture = off;\n$_[0]"); }
@@ -29,7 +23,7 @@ sub run_all
 	return;
 }
 
-$node->safe_psql('postgres', 'CREATE EXTENSION predictor; CREATE TABLE item (id int PRIMARY KEY, kind int);'
+$node->safe_psql('postgres', 'CREATE TABLE item (id int PRIMARY KEY, kind int);'
 	  . 'INSERT INTO item SELECT g, g % 10 FROM generate_series(1, 5000) g; VACUUM ANALYZE item; SELECT predictor.flush()');
 # A statement whose cost never changes, while its time does as one likes.
 sub sleeps { my ($seconds, $times) = @_; return ("SELECT pg_sleep($seconds)") x $times; }

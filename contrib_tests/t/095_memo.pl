@@ -6,19 +6,14 @@ use warnings FATAL => 'all';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PredictorTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('primary');
-$node->init;
-$node->append_conf('postgresql.conf', slurp_file($ENV{PREDICTOR_TEST_CONF}));
-$node->append_conf('postgresql.conf', <<'EOC');
-autovacuum = off
-jit = off
+my $node = new_server('primary', <<'EOC');
 max_parallel_workers_per_gather = 0
 predictor.operator_sample_rate = 0
 predictor.max_captures_per_second = 1000000
 EOC
-$node->start;
 sub query { return $node->safe_psql('postgres', "SET predictor.capture = off;\n$_[0]"); }
 # What the statements add to a counter, run in one session.
 sub counted
@@ -30,7 +25,6 @@ sub counted
 }
 
 query(<<'EOS');
-CREATE EXTENSION predictor;
 CREATE TABLE item (id int PRIMARY KEY, kind int, name text);
 INSERT INTO item SELECT g, g % 40, 'item ' || g FROM generate_series(1, 4000) g;
 CREATE TABLE sale (item int, amount int);
