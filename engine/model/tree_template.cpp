@@ -280,7 +280,7 @@ Blend answer_foreign(const std::vector<Withheld>& withheld) {
 // Of those that chose the epoch and the blend, few promise too much: they are filled up with some
 // that had no part in it, evenly drawn.
 void fill_up(std::vector<Withheld>& few, const std::vector<Withheld>& others) {
-  constexpr size_t kMany = 100;
+  constexpr size_t kMany = 50;
   const size_t wanted = std::min(kMany - std::min(kMany, few.size()), others.size());
   for (size_t i = 0; i < wanted; i++) few.push_back(others[i * others.size() / wanted]);
 }
