@@ -30,7 +30,8 @@ SELECT opengauss.check_engine_status('127.0.0.1', '65537');
 SELECT opengauss.check_engine_status('127.0.0.1', '60006');
 ALTER SYSTEM SET predictor.opengauss_engines = '127.0.0.1:60006';
 
--- Operators of what ran.
+-- Operators of what ran: nothing of what other sessions left is timed by chance and stored late.
+SELECT predictor.flush(), predictor.reset_history();
 SET predictor.capture = 'operators';
 SET predictor.operator_sample_rate = 1;
 CREATE TABLE part AS SELECT g AS p_partkey, 'secret ' || g % 7 AS p_type FROM pg_catalog.generate_series(1, 5000) g;
