@@ -69,6 +69,7 @@ Withheld evaluate_withheld(const Model& model, const OwnedRecord& record, const 
   w.log_cost = found.log_cost;
   w.log_ms = data.log_ms[plan] - shift;
   w.censored = data.censored[plan] != 0;
+  w.timed = data.level[plan] == PREDICTOR_INSTRUMENT_TIMERS;
   w.has_network = found.answers != nullptr;
   if (w.has_network) w.network = found.time_of(0, 1);
   return w;
@@ -165,10 +166,15 @@ Blend choose_cache(std::span<const Withheld> withheld, Blend blend) {
 }
 
 Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend) {
+  constexpr ptrdiff_t kEnough = 30;
+  const bool all_count = std::count_if(withheld.begin(), withheld.end(), [](const Withheld& w) {
+                           return !w.timed && !w.censored;
+                         }) < kEnough;
   std::vector<double> below, above;
   // With no offsets the interval is the network's own.
   blend.low_offset = blend.high_offset = 0;
   for (const Withheld& w : withheld) {
+    if (w.timed && !all_count) continue;
     // What a censored execution would have taken is not known. The network's own quantile has
     // learned from it.
     if (w.censored) continue;

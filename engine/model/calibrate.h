@@ -21,6 +21,7 @@ struct Withheld {
   double log_cost = 0;    // ln of the calibrated cost
   double log_ms = 0;      // measured, less what instrumentation added
   bool censored = false;  // log_ms is a lower bound
+  bool timed = false;     // nodes had timers: what they added is known no better than learned
   NetworkTime network{};
   bool has_network = false;  // a bundle without one is a model too
 
@@ -55,7 +56,8 @@ Blend choose_cache(std::span<const Withheld> withheld, Blend blend);
 Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen);
 
 // Adds the offsets that make the 90 % interval hold on these executions (5 % beyond either side);
-// with few executions they reach further than any of them did.
+// with few executions they reach further than any of them did. Where enough ran without timers, as
+// what is predicted does, these alone count.
 Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend);
 
 // The same for executions of groups never seen, which err together: the interval reaches at least

@@ -54,6 +54,14 @@ TEST(CalibrateInterval, holds_for_nine_executions_of_ten_that_ended) {
     inside += w.log_ms >= time.low && w.log_ms <= time.high;
   }
   EXPECT_NEAR(inside / static_cast<double>(all.size()), 0.9, 0.02);
+  // Timers are learned away as well as can be, and say nothing of executions without.
+  std::vector<Withheld> both = all;
+  for (Withheld w : all) {
+    w.timed = true;
+    w.log_ms = w.network.log_composed;
+    both.push_back(w);
+  }
+  EXPECT_EQ(calibrate_interval(both, blend).high_offset, calibrated.high_offset);
   // Nobody knows what a cancelled one would have taken.
   Withheld cancelled = all[0];
   cancelled.censored = true;
