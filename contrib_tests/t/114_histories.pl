@@ -167,7 +167,7 @@ SET predictor.enabled = off;
 CREATE EXTENSION predictor;
 CREATE TABLE item AS SELECT g AS id, g % 100 AS kind FROM generate_series(1, 10000) g;
 ANALYZE item;
-SELECT predictor.create_model('m', options => '{"max_epochs": 3}');
+SELECT predictor.create_model('m', options => '{"max_epochs": 30}');
 EOS
 my $known = 'SELECT count(*) FROM item WHERE kind < 3 AND id % 100 < 3';
 my $source = "SELECT source, version > 0 FROM predictor.predict_total('$known')";
