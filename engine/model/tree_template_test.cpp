@@ -93,6 +93,17 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
   PlanPrediction plan = served.predict(unseen);
   EXPECT_TRUE(plan.out_of_distribution);
   EXPECT_TRUE(std::isfinite(plan.total_ms));
+
+  // Of a database where nothing has a known name, nothing that was withheld says anything.
+  for (PredictorNode& n : unseen.nodes)
+    if (n.relation != 0) n.relation += 1000;
+  plan = served.predict(unseen);
+  EXPECT_TRUE(plan.out_of_distribution);
+  EXPECT_EQ(plan.source, Source::kBaseline);
+  EXPECT_NEAR(std::log(plan.total_ms),
+              served.model.calibration().cost.log_ms(unseen.nodes[0].total_cost), 1e-4);
+  EXPECT_GE(plan.high_ms / plan.total_ms, 29.9);
+  EXPECT_GE(plan.total_ms / plan.low_ms, 29.9);
 }
 
 TEST(TreeTemplate, shuffled_times_cannot_be_learned) {
