@@ -148,6 +148,19 @@ find_database(Oid database)
 	return NULL;
 }
 
+/* Around changes that readers without the lock must not see half done. Need the lock exclusively. */
+static void
+begin_change(void)
+{
+	pg_atomic_fetch_add_u32(&shared->directory_generation, 1);
+}
+
+static void
+end_change(void)
+{
+	pg_atomic_fetch_add_u32(&shared->directory_generation, 1);
+}
+
 /*
  * A new entry in state UNKNOWN, if need be in the place of the database without the extension that
  * was looked at longest ago, or else of any other. Needs the lock exclusively.
@@ -169,12 +182,13 @@ add_database(Oid database)
 		if (entry->state == DATABASE_FREE)
 			break;
 	}
+	begin_change();
 	memset(entry, 0, sizeof(*entry));
 	entry->oid = database;
 	entry->state = DATABASE_UNKNOWN;
 	pg_atomic_init_u32(&entry->wanted, 1);
 	pg_atomic_init_u32(&entry->published, 0);
-	pg_atomic_fetch_add_u32(&shared->directory_generation, 1);
+	end_change();
 	return entry;
 }
 
@@ -194,34 +208,54 @@ shared_introduce_database(Oid database, bool conditional)
 	shared_wake_launcher();
 }
 
+/*
+ * A copy of the current database's entry, in state FREE if there is none, and its generation. A hook must not wait for the
+ * lock, and must not lose a record either because somebody else holds it for his own ends: so this reads without. False
+ * if a change does not come to its end meanwhile.
+ */
+static bool
+copy_entry(DatabaseEntry *copy, uint32 *generation)
+{
+	for (int attempt = 0; attempt < 1000; attempt++)
+	{
+		const DatabaseEntry *entry;
+
+		*generation = pg_atomic_read_u32(&shared->directory_generation);
+		if ((*generation & 1) != 0)
+		{
+			pg_spin_delay();
+			continue;
+		}
+		pg_read_barrier();
+		entry = find_database(MyDatabaseId);
+		if (entry != NULL)
+			*copy = *entry;
+		else
+			copy->state = DATABASE_FREE;
+		pg_read_barrier();
+		if (pg_atomic_read_u32(&shared->directory_generation) == *generation)
+			return true;
+	}
+	return false;
+}
+
 bool
 shared_database_key(HashKey *key, bool conditional)
 {
 	static uint32 cached_generation;
 	static DatabaseEntry cached;	/* state FREE: nothing cached */
-	DatabaseEntry *entry;
 	uint32		generation = pg_atomic_read_u32(&shared->directory_generation);
 
 	if (cached.state == DATABASE_FREE || cached_generation != generation)
 	{
-		if (conditional)
+		DatabaseEntry entry;
+
+		/* else what was true a moment ago: a record names its key, so an old one does no harm */
+		if (copy_entry(&entry, &generation))
 		{
-			if (!LWLockConditionalAcquire(shared->lock, LW_SHARED))
-			{
-				/* what was true a moment ago: a record names its key, so an old one does no harm */
-				*key = cached.key;
-				return cached.state == DATABASE_READY;
-			}
+			cached = entry;
+			cached_generation = generation;
 		}
-		else
-			LWLockAcquire(shared->lock, LW_SHARED);
-		entry = find_database(MyDatabaseId);
-		if (entry != NULL)
-			cached = *entry;
-		else
-			cached.state = DATABASE_FREE;
-		LWLockRelease(shared->lock);
-		cached_generation = generation;
 	}
 	if (cached.state == DATABASE_FREE)
 		shared_introduce_database(MyDatabaseId, conditional);
@@ -238,14 +272,15 @@ set_database(Oid database, DatabaseState state, const HashKey *key)
 	entry = find_database(database);
 	if (entry == NULL)
 		entry = add_database(database);
+	begin_change();
 	entry->state = state;
 	if (key != NULL)
 		entry->key = *key;
 	else
 		memset(&entry->key, 0, sizeof(HashKey));
+	end_change();
 	entry->looked_at = GetCurrentTimestamp();
 	LWLockRelease(shared->lock);
-	pg_atomic_fetch_add_u32(&shared->directory_generation, 1);
 }
 
 void

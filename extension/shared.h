@@ -3,8 +3,8 @@
  * embedded engine's state, and the counters. The ring of captured records is in ring.h.
  *
  * Locking rules:
- *  - shared->lock protects databases[], pauses[], jobs[], keeper and engines[]. Hooks take it in shared mode and only
- *    conditionally; a hook that does not get it gives up and counts. Nobody holds it while doing
+ *  - shared->lock protects databases[], pauses[], jobs[], keeper and engines[]. Hooks take it only conditionally; a
+ *    hook that does not get it gives up and counts. A backend reads its database's state and key without it. Nobody holds it while doing
  *    I/O, waiting, allocating, or reading catalogs.
  *  - counters are atomics and need no lock. Each process counts in one of COUNTER_SHARDS places, so
  *    that busy backends do not fight for one cache line; a counter's value is the sum.
@@ -219,7 +219,10 @@ typedef struct SharedState
 	/* max_captures_per_second: when the captures admitted so far will be worked off */
 	pg_atomic_uint64 captures_due;
 
-	/* grows with each change of databases[], so that backends may cache their entry */
+	/*
+	 * Grows with each change of who is in databases[], of states and keys, so that backends may cache their entry, and
+	 * look without the lock: odd while a change goes on.
+	 */
 	pg_atomic_uint32 directory_generation;
 
 	/* grows each time that a database's history is emptied */
@@ -254,8 +257,8 @@ extern void shared_count_many(Counter counter, uint64 times);
 extern uint64 shared_counter(Counter counter);
 
 /*
- * The key of the current database, if it is ready. Announces an unknown database. Cached in the
- * backend; takes the lock only conditionally if `conditional`. Never raises.
+ * The key of the current database, if it is ready. Announces an unknown database, for which it takes the lock, only
+ * conditionally if `conditional`. Cached in the backend. Never raises.
  */
 extern bool shared_database_key(HashKey *key, bool conditional);
 
