@@ -17,7 +17,7 @@
 namespace predictor {
 
 // Changes whenever a feature's meaning, number or order does; bundles carry it.
-inline constexpr uint32_t kFeatureVersion = 2;
+inline constexpr uint32_t kFeatureVersion = 3;
 
 // "log" is ln(1 + x), ratios are differences of those; a number that is not known gives 0.
 enum NumericFeature : int {
@@ -84,7 +84,13 @@ enum NumericFeature : int {
   kLogRecalledLoops,
   kRecalledGrowth,  // of the node's own work
   kLogRecalledWork,
-  kRecalledStatement,  // of all nodes
+  kRecalledStatement,   // of all nodes
+  kShapeDeviation,      // of ln planned rows, from what was planned for others of this shape
+  kRelationsDeviation,  // from what was planned for others of these relations
+  kShapeSpread,         // of kShapeRows, among the queries that it is the mean of
+  kAboveRows,           // of the nearest node above whose exact rows are known; 0: of none
+  kAboveSurprise,       // what of that its children and its shape do not explain
+  kAboveKnown,          // 1 if there is one
   kNumericCount
 };
 

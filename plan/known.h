@@ -19,7 +19,8 @@ inline constexpr size_t kMostIdentities = 2000;
 
 // How close a plan is to those of the training; answers are calibrated for each level apart.
 enum Familiarity : int {
-  kSeenPlan,   // this plan signature was in the training
+  kRepeated,   // the query was in the training with these constants: how many rows it has is known
+  kSeenPlan,   // this plan signature was
   kSeenQuery,  // this query was, with another plan
   kUnseen,     // neither
   kForeign,    // nor was any relation that it reads

@@ -45,10 +45,36 @@ void find_levels(const SubPlan& s, const Remembered* const* recalled, NodeRecall
   for (int level = 0; level < kMemoryLevels; level++) {
     const Remembered& found = *recalled[level];
     r.count[level] = found.count > 0 ? std::log(1.0f + found.count) : 0;
+    if (found.count <= 0) continue;
     // The same sub-plan has the same rows, whatever the planner thinks of them today.
-    if (found.count > 0)
-      r.residual[level] = bounded(level == kExactLevel ? found.log_rows - planned : found.residual);
+    r.residual[level] = bounded(level == kExactLevel ? found.log_rows - planned : found.residual);
+    r.deviation[level] = bounded(planned - (found.log_rows - found.residual));
   }
+  r.shape_spread = bounded(recalled[kShapeLevel]->spread);
+}
+
+// Do its rows say something of the rows below: those of a scan or of a join, not of groups?
+bool joins_rows(const PredictorNode& n, const SubPlan& s) {
+  switch (n.op) {
+    case PREDICTOR_OP_AGGREGATE:
+    case PREDICTOR_OP_GROUP:
+    case PREDICTOR_OP_UNIQUE:
+    case PREDICTOR_OP_LIMIT:
+    case PREDICTOR_OP_SET_OP:
+      return false;
+    default:
+      return s.passes < 0 && !s.rescanned;
+  }
+}
+
+bool is_part(const PredictorNode& n) {
+  return n.parent >= 0 && n.relationship != PREDICTOR_REL_INITPLAN &&
+         n.relationship != PREDICTOR_REL_SUBPLAN;
+}
+
+// What can be said of a node whose constants were never met.
+float expected_whole(const PredictorNode& n, const NodeRecall& r) {
+  return bounded(r.shape + inherited(n) * (r.below - r.shape_below));
 }
 
 void find_whole(const PredictorNode& n, const Remembered* const* recalled, NodeRecall& r) {
@@ -58,7 +84,26 @@ void find_whole(const PredictorNode& n, const Remembered* const* recalled, NodeR
   else if (recalled[kCoarseLevel]->count > 0)
     r.whole = r.residual[kCoarseLevel];
   else
-    r.whole = bounded(r.shape + inherited(n) * (r.below - r.shape_below));
+    r.whole = expected_whole(n, r);
+}
+
+// What is known of a whole says something of its parts: a query that was executed with another plan
+// joins the same relations by other ways to the same end.
+void find_above(const PredictorRecord& record, const SubPlan* sub_plans,
+                const Remembered* const* recalled, NodeRecall* out) {
+  for (int i = 0; i < record.node_count; i++) {
+    if (!is_part(record.nodes[i])) continue;
+    const int parent = record.nodes[i].parent;
+    const NodeRecall& p = out[parent];
+    NodeRecall& r = out[i];
+    if (recalled[parent * kMemoryLevels + kExactLevel]->count > 0 &&
+        joins_rows(record.nodes[parent], sub_plans[parent])) {
+      r.above = p.whole, r.above_known = 1;
+      r.above_surprise = bounded(p.whole - expected_whole(record.nodes[parent], p));
+    } else {
+      r.above = p.above, r.above_surprise = p.above_surprise, r.above_known = p.above_known;
+    }
+  }
 }
 
 }  // namespace
@@ -78,11 +123,10 @@ void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
       find_whole(record.nodes[i], recalled + i * kMemoryLevels, r);
     }
     int parent = record.nodes[i].parent;
-    const int relationship = record.nodes[i].relationship;
-    if (parent >= 0 && relationship != PREDICTOR_REL_INITPLAN &&
-        relationship != PREDICTOR_REL_SUBPLAN)
+    if (is_part(record.nodes[i]))
       out[parent].below += r.whole, out[parent].shape_below += r.shape, out[parent].children++;
   }
+  find_above(record, sub_plans, recalled, out);
   // A scan that is started again for each outer row makes what the join makes, divided by those.
   for (int i = 0; i < record.node_count; i++) {
     int parent = record.nodes[i].parent;
@@ -107,6 +151,12 @@ void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePla
     }
     x[kRecalledRows] = r.rows;
     x[kRecalledBelow] = r.below;
+    x[kShapeDeviation] = r.deviation[kShapeLevel];
+    x[kRelationsDeviation] = r.deviation[kRelationsLevel];
+    x[kShapeSpread] = r.shape_spread;
+    x[kAboveRows] = r.above;
+    x[kAboveSurprise] = r.above_surprise;
+    x[kAboveKnown] = r.above_known;
     x[kLogRecalledRows] = x[kLogRows] + r.rows;
     x[kLogRecalledOuter] = x[kLogOuterRows] + (place.outer >= 0 ? recall[place.outer].rows : 0);
     x[kLogRecalledInner] = x[kLogInnerRows] + (place.inner >= 0 ? recall[place.inner].rows : 0);

@@ -16,7 +16,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kMemoryVersion = 1;
+inline constexpr uint32_t kMemoryVersion = 2;
 inline constexpr size_t kMemoryLimit = size_t{1} << 16;  // entries; 3 MB with their empty slots
 
 // What is known of the rows under one key, as means over queries.
@@ -25,7 +25,7 @@ struct Remembered {
   float log_rows = 0;  // ln(rows + kRowsFloor)
   float residual = 0;  // ln((rows + kRowsFloor) / (planned + kRowsFloor))
   float count = 0;     // of queries; 0: nothing is known
-  float unused = 0;
+  float spread = 0;    // standard deviation of the residuals among queries
 };
 
 using CardinalityMemory = FlatTable<Remembered>;
@@ -33,13 +33,18 @@ using CardinalityMemory = FlatTable<Remembered>;
 // What memory says about one node, in terms of ln(rows / planned rows).
 struct NodeRecall {
   float residual[kMemoryLevels];
-  float count[kMemoryLevels];  // ln(1 + queries)
-  float rows;                  // the best that can be said, of one process
-  float whole;                 // the same, of all processes together
-  float below;                 // what the children's `whole` make of it
-  float shape;                 // what plans of this shape had
-  float shape_below;           // what the children's `shape` make of it
-  float children;              // that have a part in it
+  float count[kMemoryLevels];      // ln(1 + queries)
+  float rows;                      // the best that can be said, of one process
+  float whole;                     // the same, of all processes together
+  float below;                     // what the children's `whole` make of it
+  float shape;                     // what plans of this shape had
+  float shape_below;               // what the children's `shape` make of it
+  float children;                  // that have a part in it
+  float deviation[kMemoryLevels];  // ln planned rows, less the mean of what was planned there
+  float shape_spread;
+  float above;           // `whole` of the nearest node above whose exact rows are known
+  float above_surprise;  // the same less what was to be expected of it
+  float above_known;     // 1: there is such a node
 };
 
 // Fills out[0 .. node_count). `recalled[i * kMemoryLevels + level]` is what was found under each

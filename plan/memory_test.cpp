@@ -154,6 +154,40 @@ TEST(Recall, what_is_known_below_carries_up_to_what_is_not_known) {
   EXPECT_LT(r[1].rows, r[2].rows);
 }
 
+TEST(Recall, what_is_known_of_a_whole_reaches_its_parts) {
+  OwnedRecord seen = join_of(PREDICTOR_OP_HASH_JOIN, false);
+  Found f(seen);
+  auto bytes = memory_of({{f.plans[1].key[kExactLevel], std::log(400.5f), 0, 1, 0}});
+  auto r = recall(seen, bytes);
+  for (int part : {2, 3}) {
+    EXPECT_EQ(r[part].above_known, 1);
+    EXPECT_NEAR(r[part].above, std::log(400.5 / 100.5), 1e-5);
+    EXPECT_NEAR(r[part].above_surprise, r[part].above, 1e-5) << "nothing made it to be expected";
+  }
+  EXPECT_EQ(r[1].above_known, 0) << "only of its parts";
+  // What a part explains is no surprise.
+  auto both = recall(seen, memory_of({{f.plans[1].key[kExactLevel], std::log(400.5f), 0, 1, 0},
+                                      {f.plans[2].key[kExactLevel], std::log(500.5f), 0, 1, 0}}));
+  EXPECT_LT(both[3].above_surprise, r[3].above_surprise);
+  // The number of groups says little of what is grouped.
+  seen.nodes[1].op = PREDICTOR_OP_AGGREGATE;
+  Found grouped(seen);
+  auto groups =
+      recall(seen, memory_of({{grouped.plans[1].key[kExactLevel], std::log(400.5f), 0, 1, 0}}));
+  EXPECT_EQ(groups[2].above_known, 0);
+}
+
+TEST(Recall, says_how_far_a_plan_is_from_others_of_its_shape) {
+  OwnedRecord asked = join_of(PREDICTOR_OP_HASH_JOIN, false);
+  Found f(asked);
+  // The others were planned with e^2 rows and had e^5.
+  auto r = recall(asked, memory_of({{f.plans[2].key[kShapeLevel], 5, 3, 4, 0.7f}}));
+  EXPECT_NEAR(r[2].residual[kShapeLevel], 3, 1e-6);
+  EXPECT_NEAR(r[2].deviation[kShapeLevel], std::log(f.plans[2].planned + 0.5) - 2, 1e-5);
+  EXPECT_NEAR(r[2].shape_spread, 0.7, 1e-6);
+  EXPECT_EQ(r[3].deviation[kShapeLevel], 0);
+}
+
 TEST(Recall, members_of_an_append_add_up_and_an_aggregate_of_all_rows_has_one) {
   OwnedRecord r = join_of(PREDICTOR_OP_HASH_JOIN, false);
   r.nodes[0].op = PREDICTOR_OP_AGGREGATE, r.nodes[0].strategy = PREDICTOR_STRATEGY_PLAIN;

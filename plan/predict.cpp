@@ -259,6 +259,8 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
     for (int level = 0; level < kMemoryLevels; level++)
       recalled[i * kMemoryLevels + level] =
           memory_.find(same_key || level >= kShapeLevel ? sub_plans[i].key[level] : 0);
+  if (recalled[maker_of_rows(sub_plans) * kMemoryLevels + kExactLevel]->count > 0)
+    found.familiarity = kRepeated;
   recall_rows(record, sub_plans, recalled, recall);
   add_recall(record, recall, places, features);
   found.cached = plan_cache_.find(same_key ? exact_plan_key(record.statement) : 0);

@@ -37,6 +37,13 @@ struct SubPlan {
 // Fills out[0 .. node_count). Does not allocate.
 void find_sub_plans(const PredictorRecord& record, const NodePlace* places, SubPlan* out);
 
+// The node that makes the plan's rows: the root, or one below where the root hands rows on.
+inline int maker_of_rows(const SubPlan* sub_plans) {
+  int node = 0;
+  while (sub_plans[node].passes > node) node = sub_plans[node].passes;
+  return node;
+}
+
 // Measured rows of one run, of all processes together; NaN where nothing was measured, where the
 // node did not run to its end, and where what was counted is not what the node makes (a node that
 // hands rows on may be read more than once).

@@ -134,7 +134,7 @@ Blend choose_forest(std::span<const Withheld> withheld, Blend blend, bool cautio
   return blends[best];
 }
 
-Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen) {
+Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen, double width) {
   constexpr double kMostForest = 0.75, kDeviations = 2;
   std::vector<double> spreads;
   for (const Withheld& w : withheld)
@@ -142,7 +142,8 @@ Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen) {
   if (spreads.empty()) return chosen;
   const auto middle = spreads.begin() + static_cast<std::ptrdiff_t>(spreads.size() / 2);
   std::nth_element(spreads.begin(), middle, spreads.end());
-  const Blend fixed{.weight = 1, .correction = 1, .forest = kMostForest, .forest_spread = *middle};
+  const Blend fixed{
+      .weight = 1, .correction = 1, .forest = kMostForest, .forest_spread = width * *middle};
   const bool holds =
       is_as_good(group_errors(withheld, fixed), group_errors(withheld, chosen), kDeviations);
   return holds ? fixed : chosen;
@@ -150,17 +151,21 @@ Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen) {
 
 Blend choose_cache(std::span<const Withheld> withheld, Blend blend) {
   constexpr size_t kEnough = 10;
+  // Network and forest have learned from the same executions, so that what is cached says less that
+  // is new than its variance would have it.
+  constexpr double kUsual = 0.25;
   std::vector<Withheld> cached;
   for (const Withheld& w : withheld)
     if (w.has_network && std::isfinite(w.network.log_cached)) cached.push_back(w);
-  blend.cache = 1;
+  blend.cache = kUsual;
   if (cached.size() < kEnough) return blend;
-  double least = 0;
+  const auto usual = group_errors(cached, blend);
+  double least = mean(usual);
   Blend best = blend;
-  for (double trust : {0.0, 0.25, 0.5, 1.0, 2.0, 4.0}) {
+  for (double trust : {0.0, 0.5, 1.0, 2.0, 4.0}) {
     blend.cache = trust;
-    double error = mean(group_errors(cached, blend));
-    if (trust == 0 || error < least) best = blend, least = error;
+    const auto errors = group_errors(cached, blend);
+    if (mean(errors) < least && !is_as_good(usual, errors)) best = blend, least = mean(errors);
   }
   return best;
 }

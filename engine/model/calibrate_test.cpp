@@ -32,7 +32,7 @@ std::vector<Withheld> withheld(int groups, double network, double forest) {
 }
 
 TEST(FixedFusion, gives_network_and_forest_their_say) {
-  const Blend blend = fixed_fusion(withheld(40, 0.3, 0.3), {.weight = 0.5});
+  const Blend blend = fixed_fusion(withheld(40, 0.3, 0.3), {.weight = 0.5}, 1);
   EXPECT_EQ(blend.weight, 1);
   EXPECT_GT(blend.forest, 0);
   EXPECT_NEAR(blend.forest_spread, predicted_spread(withheld(1, 0, 0)[0].network), 1e-9);
@@ -40,8 +40,26 @@ TEST(FixedFusion, gives_network_and_forest_their_say) {
 
 TEST(FixedFusion, gives_way_to_what_is_surely_better) {
   const Blend cost_alone{};
-  EXPECT_EQ(fixed_fusion(withheld(40, 20, 20), cost_alone).weight, 0);
-  EXPECT_EQ(fixed_fusion(withheld(40, 0.3, 0.3), cost_alone).weight, 1);
+  EXPECT_EQ(fixed_fusion(withheld(40, 20, 20), cost_alone, 1).weight, 0);
+  EXPECT_EQ(fixed_fusion(withheld(40, 0.3, 0.3), cost_alone, 1).weight, 1);
+}
+
+// What `trust` in the plan cache gets where cached times err by `cached` and say that they do.
+double trust_in(double network, double cached) {
+  std::vector<Withheld> all = withheld(100, network, network);
+  std::mt19937 random(6);
+  std::normal_distribution<double> normal;
+  for (Withheld& w : all) {
+    w.network.log_cached = w.log_ms + cached * normal(random);
+    w.network.cached_variance = cached * cached;
+  }
+  return choose_cache(all, {.weight = 1}).cache;
+}
+
+TEST(ChooseCache, trusts_it_more_only_where_that_is_surely_better) {
+  EXPECT_EQ(choose_cache(withheld(40, 0.3, 0.3), {.weight = 1}).cache, 0.25) << "nothing cached";
+  EXPECT_GT(trust_in(2, 0.2), 0.25);
+  EXPECT_LE(trust_in(0.2, 0.4), 0.25);
 }
 
 TEST(CalibrateInterval, holds_for_nine_executions_of_ten_that_ended) {

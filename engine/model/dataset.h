@@ -62,6 +62,16 @@ struct Dataset {
   std::vector<uint64_t> query;  // query_key()
   std::vector<uint64_t> group;  // query and constants: what a split keeps together
 
+  // Plans that memory sees in two ways (memory_builder.h): what of the above differs in the other.
+  struct Other {
+    std::vector<int> first;  // of each plan: its first node here; -1: there is one way only
+    std::vector<uint8_t>
+        is_repeat;               // of each plan: the other way is the one with another execution
+    std::vector<float> numeric;  // [nodes here, kNumericCount]
+    std::vector<float> log_work;
+    int nodes() const { return static_cast<int>(log_work.size()); }
+  } other;
+
   uint64_t memory_operators = 0;
   uint64_t key_id = 0;  // the most frequent; constants under others are dropped
   CostModel cost;

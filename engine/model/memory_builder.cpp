@@ -6,75 +6,90 @@
 namespace predictor::engine {
 namespace {
 
-// Is the query of this plan taken for one that was executed before? Which plans are does not follow
-// their order.
-bool is_repeated(int plan) {
+// A number that does not follow the order of the plans.
+uint64_t scattered(int plan) { return static_cast<uint64_t>(plan) * 0x9e3779b97f4a7c15u >> 20; }
+
+// Is the query of this plan taken for one that was executed before?
+bool is_repeat(int plan) {
   constexpr uint64_t kEvery = 4;
-  return (static_cast<uint64_t>(plan) * 0x9e3779b97f4a7c15u >> 32) % kEvery == 0;
+  return (scattered(plan) >> 12) % kEvery == 0;
 }
 
 }  // namespace
 
-MemoryBuilder::MemoryBuilder(const Dataset& data, std::span<const int> plans) {
+Remembered MemoryBuilder::Sum::remembered(uint64_t key) const {
+  const double mean = residual / count;
+  const double variance = std::max(0.0, squares / count - mean * mean);
+  return {key, static_cast<float>(log_rows / count), static_cast<float>(mean),
+          static_cast<float>(count), static_cast<float>(std::sqrt(variance))};
+}
+
+MemoryBuilder::MemoryBuilder(const Dataset& data, std::span<const int> plans) : data_(data) {
   for (int p : plans) {
-    const bool is_first = first_.emplace(data.group[p], p).second;
+    plans_[data.group[p]].push_back(p);
     for (int node = data.first[p]; node < data.first[p + 1]; node++) {
       if (std::isnan(data.log_measured[node])) continue;
       const SubPlan& s = data.sub_plans[node];
       const double planned = std::log(s.planned + kRowsFloor);
       for (int level = 0; level < kMemoryLevels; level++) {
-        Query& part = parts_[{s.key[level], data.group[p]}];
-        for (Sum* sum : {&part.all, &part.first}) {
-          if (sum == &part.first && !is_first) continue;
-          sum->log_rows += data.log_measured[node];
-          sum->residual += data.log_measured[node] - planned;
-          sum->count++;
-          sum->level = static_cast<uint8_t>(level);
-        }
+        Sum& part = parts_[{s.key[level], data.group[p]}];
+        part.add(data.log_measured[node], data.log_measured[node] - planned, 1);
+        part.level = static_cast<uint8_t>(level);
       }
     }
   }
+  for (auto& [group, all] : plans_) std::sort(all.begin(), all.end());
   for (auto& [at, part] : parts_) {
-    for (Sum* sum : {&part.all, &part.first})
-      if (sum->count > 0) sum->log_rows /= sum->count, sum->residual /= sum->count;
+    part.log_rows /= part.count, part.residual /= part.count;
     Sum& sum = sums_[at.key];
-    sum.log_rows += part.all.log_rows, sum.residual += part.all.residual;
-    sum.count++;
-    sum.level = part.all.level;
+    sum.add(part.log_rows, part.residual, 1);
+    sum.level = part.level;
   }
 }
 
-bool MemoryBuilder::has_other_first(uint64_t group, int plan) const {
-  auto found = first_.find(group);
-  return found != first_.end() && found->second != plan;
+int MemoryBuilder::other_of(uint64_t group, int plan) const {
+  auto found = plans_.find(group);
+  if (found == plans_.end()) return -1;
+  const std::vector<int>& plans = found->second;
+  const auto own = std::lower_bound(plans.begin(), plans.end(), plan);
+  const bool is_in = own != plans.end() && *own == plan;
+  const size_t others = plans.size() - is_in;
+  if (others == 0) return -1;
+  const size_t at = scattered(plan) % others;
+  return plans[at + (is_in && at >= static_cast<size_t>(own - plans.begin()))];
 }
 
-Remembered MemoryBuilder::recall(uint64_t key, uint64_t group, bool with_first) const {
+MemoryBuilder::Sum MemoryBuilder::of_plan(uint64_t key, int plan) const {
+  Sum sum;
+  for (int node = data_.first[plan]; node < data_.first[plan + 1]; node++) {
+    const SubPlan& s = data_.sub_plans[node];
+    const double rows = data_.log_measured[node];
+    if (!std::isnan(rows) && std::find(s.key, s.key + kMemoryLevels, key) != s.key + kMemoryLevels)
+      sum.add(rows, rows - std::log(s.planned + kRowsFloor), 1);
+  }
+  return sum;
+}
+
+Remembered MemoryBuilder::recall(uint64_t key, uint64_t group, int companion) const {
   auto found = sums_.find(key);
   if (found == sums_.end()) return {};
   Sum sum = found->second;
   if (auto own = parts_.find({key, group}); own != parts_.end()) {
-    const auto& [all, first] = own->second;
-    sum.log_rows -= all.log_rows, sum.residual -= all.residual;
-    sum.count--;
-    if (with_first && first.count > 0) {
-      sum.log_rows += first.log_rows, sum.residual += first.residual;
-      sum.count++;
-    }
+    sum.add(own->second.log_rows, own->second.residual, -1);
+    const Sum other = companion < 0 ? Sum{} : of_plan(key, companion);
+    if (other.count > 0) sum.add(other.log_rows / other.count, other.residual / other.count, 1);
   }
   if (sum.count <= 0) return {};
-  return {key, static_cast<float>(sum.log_rows / sum.count),
-          static_cast<float>(sum.residual / sum.count), static_cast<float>(sum.count), 0};
+  return sum.remembered(key);
 }
 
 std::vector<Remembered> MemoryBuilder::entries() const {
   std::vector<std::pair<double, Remembered>> order;
   for (const auto& [key, sum] : sums_) {
     const double count = sum.count;
-    Remembered entry{key, static_cast<float>(sum.log_rows / count),
-                     static_cast<float>(sum.residual / count), static_cast<float>(count), 0};
+    const Remembered entry = sum.remembered(key);
     // Where the planner was right there is little to remember.
-    double gain = std::abs(sum.residual / count) + 0.1;
+    double gain = std::abs(entry.residual) + 0.1;
     order.emplace_back(-gain * count * (1 + sum.level), entry);
   }
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
@@ -92,25 +107,44 @@ void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& m
   std::vector<Remembered> found;
   std::vector<const Remembered*> recalled;
   std::vector<NodeRecall> recall;
-  for (int p = 0; p < data.plans(); p++) {
+  auto remember = [&](int p, int companion, float* numeric, float* work) {
     const PredictorRecord record = records[data.records[p]].view();
     const auto nodes = static_cast<size_t>(record.node_count);
     const auto first = static_cast<size_t>(data.first[p]);
     places.resize(nodes), features.resize(nodes), recall.resize(nodes);
     found.resize(nodes * kMemoryLevels), recalled.resize(nodes * kMemoryLevels);
     encode_features(record, places.data(), features.data());
-    const bool with_first = is_repeated(p) && memory.has_other_first(data.group[p], p);
     for (size_t i = 0; i < nodes * kMemoryLevels; i++) {
       const SubPlan& s = data.sub_plans[first + i / kMemoryLevels];
-      found[i] = memory.recall(s.key[i % kMemoryLevels], data.group[p], with_first);
+      found[i] = memory.recall(s.key[i % kMemoryLevels], data.group[p], companion);
       recalled[i] = &found[i];
     }
     recall_rows(record, &data.sub_plans[first], recalled.data(), recall.data());
     add_recall(record, recall.data(), places.data(), features.data());
     for (size_t i = 0; i < nodes; i++) {
-      std::copy_n(features[i].numeric, kNumericCount, &data.numeric[(first + i) * kNumericCount]);
-      data.log_work[first + i] = log_work(places[i]);
+      std::copy_n(features[i].numeric, kNumericCount, numeric + i * kNumericCount);
+      work[i] = log_work(places[i]);
     }
+  };
+  const auto plans = static_cast<size_t>(data.plans());
+  data.other = {};
+  data.other.first.assign(plans, -1);
+  data.other.is_repeat.assign(plans, 0);
+  for (int p = 0; p < data.plans(); p++) {
+    const int companion = memory.other_of(data.group[p], p);
+    const bool repeat = is_repeat(p) && companion >= 0;
+    const auto first = static_cast<size_t>(data.first[p]);
+    remember(p, repeat ? companion : -1, &data.numeric[first * kNumericCount],
+             &data.log_work[first]);
+    if (companion < 0) continue;
+    const auto at = static_cast<size_t>(data.other.nodes());
+    const size_t end = at + static_cast<size_t>(data.first[p + 1]) - first;
+    data.other.first[p] = static_cast<int>(at);
+    data.other.is_repeat[p] = !repeat;
+    data.other.numeric.resize(end * kNumericCount);
+    data.other.log_work.resize(end);
+    remember(p, repeat ? -1 : companion, &data.other.numeric[at * kNumericCount],
+             &data.other.log_work[at]);
   }
 }
 

@@ -16,15 +16,15 @@ namespace predictor::engine {
 class MemoryBuilder {
  public:
   // Remembers the measured rows of these plans; each query counts once under a key, however many
-  // of its plans were executed.
+  // of its plans were executed. `data` must outlive this.
   MemoryBuilder(const Dataset& data, std::span<const int> plans);
 
-  // What is known under `key` without the executions of `group`, or, `with_first`, with the first
-  // of them alone.
-  Remembered recall(uint64_t key, uint64_t group, bool with_first = false) const;
+  // What is known under `key` without the executions of `group`, or with `companion`'s alone, a
+  // plan of the group; -1: with none.
+  Remembered recall(uint64_t key, uint64_t group, int companion = -1) const;
 
-  // Is there an execution of the group, and is it another one than this?
-  bool has_other_first(uint64_t group, int plan) const;
+  // Another execution of the plan's query; -1: there is none.
+  int other_of(uint64_t group, int plan) const;
 
   // All entries, the most useful first: what many queries share and what stands for many others
   // helps a query never seen, what one query had helps that query alone.
@@ -32,9 +32,16 @@ class MemoryBuilder {
 
  private:
   struct Sum {
-    double log_rows = 0, residual = 0;
+    double log_rows = 0, residual = 0, squares = 0;  // of residuals
     int count = 0;
     uint8_t level = 0;
+
+    void add(double rows, double difference, int times) {
+      log_rows += times * rows, residual += times * difference;
+      squares += times * difference * difference;
+      count += times;
+    }
+    Remembered remembered(uint64_t key) const;
   };
   struct Part {
     uint64_t key, group;
@@ -43,17 +50,18 @@ class MemoryBuilder {
   struct PartHash {
     size_t operator()(const Part& p) const { return p.key ^ p.group * 0x9e3779b97f4a7c15u; }
   };
-  struct Query {
-    Sum all, first;  // of all its executions, and of the first; means once built
-  };
-  std::unordered_map<uint64_t, int> first_;  // plan of each group
-  std::unordered_map<Part, Query, PartHash> parts_;
-  std::unordered_map<uint64_t, Sum> sums_;  // of those means
+  Sum of_plan(uint64_t key, int plan) const;
+
+  const Dataset& data_;
+  std::unordered_map<uint64_t, std::vector<int>> plans_;  // of each group
+  std::unordered_map<Part, Sum, PartHash> parts_;         // means over a group's executions
+  std::unordered_map<uint64_t, Sum> sums_;                // of those means
 };
 
-// Writes what `memory` says, each plan's own query left out, into the features of all plans. Of
-// some plans the first execution of their query stays in, so that training also meets queries that
-// were executed before with another plan.
+// Writes what `memory` says into the features of all plans: of most with their own query left out,
+// of some as if one other execution of it were remembered, as it is when a query comes back with
+// another plan. The other way round goes into `data.other`, of plans whose query has one: a network
+// that meets both relies on its own query's rows where they are known, and not where they are not.
 void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& memory,
                     Dataset& data);
 

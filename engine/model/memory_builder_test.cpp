@@ -44,18 +44,30 @@ TEST(MemoryBuilder, a_query_counts_once_and_never_for_itself) {
   EXPECT_EQ(memory.recall(exact, data.group[3]).count, 1);
 }
 
-TEST(MemoryBuilder, the_first_execution_of_a_query_can_stand_for_its_history) {
+TEST(MemoryBuilder, one_execution_of_a_query_can_stand_for_its_history) {
   std::vector<OwnedRecord> records = {scan(1, 100), scan(1, 50), scan(2, 1)};
   Dataset data = encode_dataset(records);
   std::vector<int> all = {0, 1, 2};
   MemoryBuilder memory(data, all);
   uint64_t exact = data.sub_plans[0].key[kExactLevel];
-  Remembered first = memory.recall(exact, data.group[0], true);
+  Remembered first = memory.recall(exact, data.group[0], 0);
   EXPECT_EQ(first.count, 1);
-  EXPECT_NEAR(first.log_rows, std::log(100.5), 1e-5) << "not what the others had";
-  EXPECT_TRUE(memory.has_other_first(data.group[1], 1));
-  EXPECT_FALSE(memory.has_other_first(data.group[0], 0)) << "never for itself";
-  EXPECT_FALSE(memory.has_other_first(data.group[0] + 1, 1));
+  EXPECT_NEAR(first.log_rows, std::log(100.5), 1e-5) << "not what the other had";
+  EXPECT_EQ(memory.other_of(data.group[1], 1), 0);
+  EXPECT_EQ(memory.other_of(data.group[0], 0), 1) << "never itself";
+  EXPECT_EQ(memory.other_of(data.group[2], 2), -1);
+  EXPECT_EQ(memory.other_of(data.group[0] + 1, 1), -1);
+}
+
+TEST(MemoryBuilder, says_how_far_queries_of_a_shape_differ) {
+  std::vector<OwnedRecord> records = {scan(1, 10), scan(2, 10), scan(3, 1e6)};
+  Dataset data = encode_dataset(records);
+  std::vector<int> alike = {0, 1}, all = {0, 1, 2};
+  uint64_t shape = data.sub_plans[0].key[kShapeLevel];
+  EXPECT_NEAR(MemoryBuilder(data, alike).recall(shape, 0).spread, 0, 1e-3);
+  // Of x, x and y the standard deviation is sqrt(2) / 3 |y - x|.
+  EXPECT_NEAR(MemoryBuilder(data, all).recall(shape, 0).spread,
+              std::sqrt(2.0) / 3 * std::log((1e6 + 0.5) / 10.5), 1e-3);
 }
 
 TEST(MemoryBuilder, cancelled_statements_are_not_remembered) {
@@ -98,9 +110,25 @@ TEST(RecallDataset, some_plans_meet_their_own_query_in_memory_and_most_do_not) {
   recall_dataset(records, MemoryBuilder(data, all), data);
   int known = 0;
   for (int p : all) known += data.numeric[static_cast<size_t>(p) * kNumericCount + kExactCount] > 0;
-  EXPECT_EQ(data.numeric[kExactCount], 0) << "the first has no other";
   EXPECT_GT(known, 15);
   EXPECT_LT(known, 35);
+  // And the other way round.
+  EXPECT_EQ(data.other.nodes(), 100);
+  for (int p : all) {
+    const auto plan = static_cast<size_t>(p), other = static_cast<size_t>(data.other.first[p]);
+    const bool here = data.numeric[plan * kNumericCount + kExactCount] > 0;
+    EXPECT_NE(here, data.other.numeric[other * kNumericCount + kExactCount] > 0);
+    EXPECT_NE(here, data.other.is_repeat[p] != 0);
+  }
+}
+
+TEST(RecallDataset, a_query_without_another_execution_is_seen_in_one_way) {
+  std::vector<OwnedRecord> records = {scan(1, 100), scan(2, 50)};
+  Dataset data = encode_dataset(records);
+  std::vector<int> all = {0, 1};
+  recall_dataset(records, MemoryBuilder(data, all), data);
+  EXPECT_EQ(data.other.first, (std::vector<int>{-1, -1}));
+  EXPECT_EQ(data.other.nodes(), 0);
 }
 
 }  // namespace

@@ -75,10 +75,17 @@ LabelTensors make_labels(const Dataset& data, double node_weight) {
 
 NodeTensors make_inputs(const Dataset& data, const Scaling& scaling, const KnownContent& known) {
   const auto nodes = static_cast<size_t>(data.nodes());
-  std::vector<float> numeric(nodes * kNumericCount);
+  const size_t all = nodes + static_cast<size_t>(data.other.nodes());
+  std::vector<float> numeric(data.numeric), log_work(data.log_work), recalled(all);
+  numeric.insert(numeric.end(), data.other.numeric.begin(), data.other.numeric.end());
+  log_work.insert(log_work.end(), data.other.log_work.begin(), data.other.log_work.end());
+  for (size_t row = 0; row < all; row++) {
+    recalled[row] = numeric[row * kNumericCount + kRecalledRows];
+    log_work[row] += static_cast<float>(data.log_unit);
+  }
   for (size_t i = 0; i < numeric.size(); i++) {
     size_t k = i % kNumericCount;
-    float x = std::clamp(data.numeric[i], scaling.low[k], scaling.high[k]);
+    float x = std::clamp(numeric[i], scaling.low[k], scaling.high[k]);
     numeric[i] = static_cast<float>((x - scaling.mean[k]) / scaling.scale[k]);
   }
   std::vector<int64_t> category(data.category.begin(), data.category.end());
@@ -92,16 +99,12 @@ NodeTensors make_inputs(const Dataset& data, const Scaling& scaling, const Known
       identity[node * kIdentityCount + t] = found == rows.end() ? kUnknownIdentity : found->second;
     }
   }
-  std::vector<float> log_work(nodes), recalled(nodes);
-  for (size_t node = 0; node < nodes; node++)
-    recalled[node] = data.numeric[node * kNumericCount + kRecalledRows];
-  for (size_t node = 0; node < nodes; node++)
-    log_work[node] = data.log_work[node] + static_cast<float>(data.log_unit);
   const auto n = static_cast<int64_t>(nodes);
-  return {to_tensor(numeric, {n, kNumericCount}),
+  const auto m = static_cast<int64_t>(all);
+  return {to_tensor(numeric, {m, kNumericCount}),
           to_index(category, torch::kCPU).view({n, kCategoryCount}),
-          to_index(identity, torch::kCPU).view({n, kIdentityCount}), to_tensor(log_work, {n}),
-          to_tensor(recalled, {n, 1})};
+          to_index(identity, torch::kCPU).view({n, kIdentityCount}), to_tensor(log_work, {m}),
+          to_tensor(recalled, {m, 1})};
 }
 
 }  // namespace predictor::engine

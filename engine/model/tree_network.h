@@ -20,13 +20,14 @@ enum TrainingOutput : int64_t {
   kTrainingOutputCount
 };
 
-// Everything about the nodes that a forward pass reads, on the training device.
+// Everything about the nodes that a forward pass reads, on the training device. What memory changes
+// has a row for each node, and further ones for those of Dataset::other: [seen].
 struct NodeTensors {
-  torch::Tensor numeric;   // [nodes, kNumericCount], clipped and standardised
+  torch::Tensor numeric;   // [seen, kNumericCount], clipped and standardised
   torch::Tensor category;  // [nodes, kCategoryCount] int64
   torch::Tensor identity;  // [nodes, kIdentityCount] int64 rows
-  torch::Tensor log_work;  // [nodes], ln ms at the usual price
-  torch::Tensor recalled;  // [nodes, 1], kRecalledRows as it is
+  torch::Tensor log_work;  // [seen], ln ms at the usual price
+  torch::Tensor recalled;  // [seen, 1], kRecalledRows as it is
 };
 
 // compose_times() for a batch: ln ms over all loops of every row. `log_work` is of its rows.

@@ -43,8 +43,7 @@ struct Parts {
   std::vector<std::byte> cache;
   std::vector<std::byte> forest;
   std::vector<std::byte> operators;
-  std::vector<std::byte> network;                      // empty: the calibrated cost alone
-  std::vector<std::byte> cache_of_all, forest_of_all;  // the withheld plans included
+  std::vector<std::byte> network;  // empty: the calibrated cost alone
 };
 
 BundleWriter start_bundle(const Parts& parts) {
@@ -151,38 +150,93 @@ std::span<const int> remembered(const Job& job, std::span<const int> plans) {
   return job.options.remember_rows ? plans : std::span<const int>();
 }
 
+// Plans, and what the instrumentation of each adds to ln ms.
+struct Shifted {
+  std::vector<int> plans;
+  std::vector<float> shifts;
+
+  void add(int plan, float shift) { plans.push_back(plan), shifts.push_back(shift); }
+};
+
+// Of each query the first plan, or all others.
+Shifted only_first(const Dataset& data, const Shifted& all, bool first) {
+  std::set<uint64_t> met;
+  Shifted some;
+  for (size_t i = 0; i < all.plans.size(); i++)
+    if (met.insert(data.group[all.plans[i]]).second == first) some.add(all.plans[i], all.shifts[i]);
+  return some;
+}
+
+// What the training on everything makes beside the parts that are judged by what was withheld.
+struct MainTraining {
+  TrainerResult run;
+  Shifted withheld;
+  Parts of_first;  // remembers of each withheld query the first execution
+  Parts of_all;    // has learned from all that was withheld: what serves
+};
+
+std::vector<std::byte> write_memory(const Job& job, std::span<const int> plans) {
+  return CardinalityMemory::write(MemoryBuilder(job.data, remembered(job, plans)).entries(),
+                                  kMemoryLimit);
+}
+
+std::vector<std::byte> write_cache(const Job& job, const Shifted& of) {
+  return PlanCache::write(build_plan_cache(job.records, job.data, of.plans, of.shifts),
+                          kPlanCacheLimit);
+}
+
+// `all` are the plans trained on, then the withheld ones.
+void remember_withheld(const Job& job, const Shifted& all, size_t trained, const Parts& parts,
+                       MainTraining& main) {
+  Shifted first;
+  for (size_t i = 0; i < all.plans.size(); i++)
+    (i < trained ? first : main.withheld).add(all.plans[i], all.shifts[i]);
+  const Shifted of_withheld = only_first(job.data, main.withheld, true);
+  for (size_t i = 0; i < of_withheld.plans.size(); i++)
+    first.add(of_withheld.plans[i], of_withheld.shifts[i]);
+  main.of_first = parts;
+  main.of_first.memory = write_memory(job, first.plans);
+  main.of_first.cache = write_cache(job, first);
+  main.of_all.cache = write_cache(job, all);
+  main.of_all.memory = write_memory(job, all.plans);
+}
+
 // Trains network and forest on `training` and puts them, with what they know, into `parts`. Returns
 // what the instrumentation of each of `withheld` adds to its time.
 std::vector<float> train_network(Job& job, std::span<const int> training,
                                  std::span<const int> validation, std::span<const int> withheld,
                                  TrainerOptions options, const char* phase, Parts& parts,
-                                 TrainerResult* result = nullptr) {
+                                 MainTraining* main = nullptr) {
   parts.known = collect_known(job.data, training);
   const MemoryBuilder memory(job.data, remembered(job, training));
   recall_dataset(job.records, memory, job.data);
   parts.memory = CardinalityMemory::write(memory.entries(), kMemoryLimit);
-  std::vector<int> rows(training.begin(), training.end());
-  rows.insert(rows.end(), validation.begin(), validation.end());
-  std::vector<float> shifts, withheld_shifts;
+  Shifted all;
+  all.plans.assign(training.begin(), training.end());
+  all.plans.insert(all.plans.end(), validation.begin(), validation.end());
+  std::vector<float> withheld_shifts;
+  std::vector<std::byte> forest_of_all;
   attempt_with_less_memory(options, job.result.note, [&] {
     TreeTrainer trainer(job.data, parts.known, options);
     TrainerResult run =
         trainer.train(training, validation, make_reporter(job, phase, options.epochs));
-    if (result != nullptr) *result = run;
     parts.network = write_network(trainer.weights());
-    shifts = trainer.instrumentation_shift(rows);
+    all.shifts = trainer.instrumentation_shift(all.plans);
     withheld_shifts = trainer.instrumentation_shift(withheld);
+    if (main != nullptr) main->run = run;
   });
-  parts.forest = train_tree_forest(job.records, job.data, training, validation, shifts, job.options,
-                                   result != nullptr ? &parts.forest_of_all : nullptr);
-  if (result != nullptr)
-    parts.cache_of_all =
-        PlanCache::write(build_plan_cache(job.records, job.data, rows, shifts), kPlanCacheLimit);
+  parts.forest = train_tree_forest(job.records, job.data, training, validation, all.shifts,
+                                   job.options, main != nullptr ? &forest_of_all : nullptr);
+  const std::span<const float> shifts = std::span(all.shifts).first(training.size());
   const auto prices = fit_operator_costs(job.records, job.data, training, shifts, job.options.seed,
                                          [&job] { check_stop(job.options); });
   if (!prices.empty()) parts.operators = write_operator_costs(prices);
   parts.cache =
       PlanCache::write(build_plan_cache(job.records, job.data, training, shifts), kPlanCacheLimit);
+  if (main == nullptr) return withheld_shifts;
+  main->of_all = parts;
+  if (!forest_of_all.empty()) main->of_all.forest = std::move(forest_of_all);
+  remember_withheld(job, all, training.size(), parts, *main);
   return withheld_shifts;
 }
 
@@ -194,6 +248,21 @@ void evaluate_into(const Job& job, const Parts& parts, std::span<const int> plan
     out.push_back(evaluate_withheld(local.model, job.records[job.data.records[plans[i]]], job.data,
                                     plans[i], shift.empty() ? 0 : shift[i]));
   }
+}
+
+std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familiarity) {
+  std::vector<Withheld> some;
+  for (const Withheld& w : all)
+    if (w.familiarity == familiarity) some.push_back(w);
+  return some;
+}
+
+// The withheld executions but the first of each query, as when that is remembered.
+std::vector<Withheld> evaluate_repeated(const Job& job, const MainTraining& main) {
+  const Shifted others = only_first(job.data, main.withheld, false);
+  std::vector<Withheld> repeated;
+  evaluate_into(job, main.of_first, others.plans, others.shifts, repeated);
+  return only(repeated, kRepeated);
 }
 
 // Executions whose whole query the network has not seen: each fold withholds a part of the queries.
@@ -246,18 +315,29 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
   return unseen;
 }
 
-std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familiarity) {
-  std::vector<Withheld> some;
-  for (const Withheld& w : all)
-    if (w.familiarity == familiarity) some.push_back(w);
-  return some;
-}
-
-Blend fuse_familiar(std::span<const Withheld> withheld) {
+// `width` as for fixed_fusion().
+Blend fuse_familiar(std::span<const Withheld> withheld, double width) {
   constexpr double kProtect = 0.005;
   Blend chosen = choose_blend(withheld, {.weight = 0.5}, kProtect, false);
   chosen = choose_forest(withheld, chosen, false);
-  return choose_cache(withheld, fixed_fusion(withheld, chosen));
+  return choose_cache(withheld, fixed_fusion(withheld, chosen, width));
+}
+
+// Executions of few queries say little of other queries, however many they are.
+Blend calibrate_familiar(const std::vector<Withheld>& withheld, const Blend& blend) {
+  constexpr size_t kFewQueries = 10;
+  std::set<uint64_t> queries;
+  for (const Withheld& w : withheld) queries.insert(w.group);
+  return queries.size() < kFewQueries ? calibrate_for_groups(withheld, blend)
+                                      : calibrate_interval(withheld, blend);
+}
+
+// Where rows are remembered the network, which sees those of each node, needs the forest less.
+Blend answer_repeated(const std::vector<Withheld>& repeated, const Blend& otherwise) {
+  constexpr size_t kEnough = 30;
+  constexpr double kWidth = 2;
+  if (repeated.size() < kEnough) return otherwise;
+  return calibrate_familiar(repeated, fuse_familiar(repeated, kWidth));
 }
 
 Blend fuse_unseen(std::span<const Withheld> withheld) {
@@ -286,8 +366,9 @@ void fill_up(std::vector<Withheld>& few, const std::vector<Withheld>& others) {
 }
 
 // `withheld` are those of queries withheld whole.
-void calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& withheld,
-               Calibration& calibration) {
+Calibration calibrate(const std::vector<Withheld>& validation,
+                      const std::vector<Withheld>& repeated, const std::vector<Withheld>& withheld,
+                      Calibration calibration) {
   constexpr size_t kEnough = 30;
   const auto unseen = only(withheld, kUnseen);
   auto seen_plan = only(validation, kSeenPlan);
@@ -295,24 +376,26 @@ void calibrate(const std::vector<Withheld>& validation, const std::vector<Withhe
   if (seen_plan.size() < kEnough) seen_plan = validation;
   if (seen_query.size() < kEnough) seen_query = validation;
   auto answer_familiar = [&unseen](std::vector<Withheld> familiar) {
-    const Blend blend = fuse_familiar(familiar);
+    const Blend blend = fuse_familiar(familiar, 1);
     fill_up(familiar, unseen);
-    return calibrate_interval(familiar, blend);
+    return calibrate_familiar(familiar, blend);
   };
   calibration.blend[kSeenPlan] = answer_familiar(seen_plan);
   calibration.blend[kSeenQuery] = answer_familiar(seen_query);
+  calibration.blend[kRepeated] = answer_repeated(repeated, calibration.blend[kSeenPlan]);
   auto foreign = only(withheld, kForeign);
   if (foreign.size() < kEnough) foreign.insert(foreign.end(), validation.begin(), validation.end());
   calibration.blend[kForeign] = answer_foreign(foreign);
   Blend& blend = calibration.blend[kUnseen];
   if (unseen.size() >= kEnough) {
     blend = calibrate_for_groups(unseen, fuse_unseen(unseen));
-    return;
+    return calibration;
   }
   // No query could be withheld: half the network, and twice the width.
   blend = calibrate_interval(validation, {.weight = 0.5});
   blend.low_offset = std::max(2 * blend.low_offset, 0.7);
   blend.high_offset = std::max(2 * blend.high_offset, 0.7);
+  return calibration;
 }
 
 void summarize(const std::vector<Withheld>& validation, const Calibration& calibration,
@@ -388,17 +471,15 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
     TrainerOptions main = trainer_options(job, split.training.size(), kPlanPasses);
     main.max_seconds = job.seconds_left(1.0);
     main.stage = "main";
-    TrainerResult run;
+    MainTraining trained;
     auto shift = train_network(job, split.training, split.held_out, split.held_out, main,
-                               "training", parts, &run);
+                               "training", parts, &trained);
     evaluate_into(job, parts, split.held_out, shift, validation);
-    job.result.epochs = run.epochs;
-    calibrate(validation, unseen, parts.calibration);
+    trained.of_all.calibration =
+        calibrate(validation, evaluate_repeated(job, trained), unseen, parts.calibration);
+    job.result.epochs = trained.run.epochs;
     // What is served knows everything; so much more is only known for sure.
-    if (!parts.forest_of_all.empty()) parts.forest = std::move(parts.forest_of_all);
-    parts.cache = std::move(parts.cache_of_all);
-    parts.memory = CardinalityMemory::write(MemoryBuilder(job.data, remembered(job, all)).entries(),
-                                            kMemoryLimit);
+    parts = std::move(trained.of_all);
   } else {
     // Nothing can be withheld, so nothing can be learned that is known to hold: the cost alone.
     parts.known = collect_known(job.data, all);

@@ -89,6 +89,18 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
     EXPECT_EQ(cached->count, executions[cached->key]);
   }
 
+  // A query is known again by its constants, whatever its plan costs today.
+  const auto familiarity = [&served](const OwnedRecord& r) {
+    std::vector<std::byte> workspace(served.model.workspace_size(r.view().node_count));
+    return served.model.evaluate(r.view(), workspace.data()).familiarity;
+  };
+  OwnedRecord again = records[0];
+  for (PredictorNode& n : again.nodes) n.total_cost *= 2;
+  EXPECT_EQ(familiarity(again), kRepeated);
+  EXPECT_FALSE(served.predict(again).out_of_distribution);
+  again.nodes[2].constants++;
+  EXPECT_EQ(familiarity(again), kSeenPlan);
+
   OwnedRecord unseen = workload.execute(1000, false);
   PlanPrediction plan = served.predict(unseen);
   EXPECT_TRUE(plan.out_of_distribution);

@@ -51,6 +51,7 @@ struct TreeTrainer::State {
   std::unique_ptr<TreeNetworkModule> network;
   std::vector<Tensor> averaged;  // of the weights over the last steps
   std::mt19937_64 random;
+  std::vector<int64_t> shift;  // per node, from its row to that of what memory says
   // Not Torch's global one, so that trainings side by side do not disturb each other's seeds.
   at::Generator generator;
 
@@ -64,10 +65,12 @@ struct TreeTrainer::State {
 
   void prepare(std::span<const int> training);
   Tensor drop_identities(const Tensor& identity);
-  Tensor forward(const Batch& batch, const Tensor& rows, bool training);
-  Tensor composed_time(const Batch& batch, const Tensor& out, const Tensor& rows) const;
+  Tensor draw_seen(const Batch& batch, std::span<const int> plans);
+  Tensor forward(const Batch& batch, const Tensor& rows, const Tensor& seen, bool training);
+  Tensor composed_time(const Batch& batch, const Tensor& out, const Tensor& rows,
+                       const Tensor& seen) const;
   Tensor added_by_level(const Tensor& out, const Tensor& rows) const;
-  Tensor loss(const Batch& batch, const Tensor& out, const Tensor& rows) const;
+  Tensor loss(const Batch& batch, const Tensor& out, const Tensor& rows, const Tensor& seen) const;
   void average_weights(int64_t step);
   void swap_weights();
   double validate(std::span<const int> plans);
@@ -102,17 +105,36 @@ Tensor TreeTrainer::State::drop_identities(const Tensor& identity) {
                       torch::full_like(identity, static_cast<int64_t>(kUnknownIdentity)), identity);
 }
 
-Tensor TreeTrainer::State::forward(const Batch& batch, const Tensor& rows, bool training) {
+// How memory sees the batch's plans, drawn anew each time: with another execution of their query,
+// or with none.
+Tensor TreeTrainer::State::draw_seen(const Batch& batch, std::span<const int> plans) {
+  constexpr unsigned kRepeatPercent = 40;
+  if (data.other.first.empty()) return to_index(batch.nodes, device);
+  shift.resize(static_cast<size_t>(data.nodes()));
+  for (int p : plans) {
+    const bool wants_repeat = random() % 100 < kRepeatPercent;
+    const int other = data.other.first[p];
+    const bool takes_other = other >= 0 && wants_repeat == (data.other.is_repeat[p] != 0);
+    const int64_t by = takes_other ? int64_t{data.nodes()} + other - data.first[p] : 0;
+    std::fill(shift.begin() + data.first[p], shift.begin() + data.first[p + 1], by);
+  }
+  std::vector<int64_t> seen(batch.nodes);
+  for (int64_t& row : seen) row += shift[static_cast<size_t>(row)];
+  return to_index(seen, device);
+}
+
+Tensor TreeTrainer::State::forward(const Batch& batch, const Tensor& rows, const Tensor& seen,
+                                   bool training) {
   Tensor identity = inputs.identity.index_select(0, rows);
   if (training) identity = drop_identities(identity);
-  Tensor out = network->forward(batch, inputs.numeric.index_select(0, rows),
+  Tensor out = network->forward(batch, inputs.numeric.index_select(0, seen),
                                 inputs.category.index_select(0, rows), identity,
                                 training ? options.message_dropout : 0, generator);
   // Rows are relative to recalled ones.
   Tensor column =
       torch::one_hot(torch::full({1}, int64_t{kOutRows}, inputs.category.options()), out.size(1))
           .to(out.dtype());
-  return torch::addmm(out, inputs.recalled.index_select(0, rows), column);
+  return torch::addmm(out, inputs.recalled.index_select(0, seen), column);
 }
 
 // What the execution's instrumentation adds to ln ms of each row.
@@ -121,13 +143,14 @@ Tensor TreeTrainer::State::added_by_level(const Tensor& out, const Tensor& rows)
   return (added * labels.level.index_select(0, rows)).sum(1);
 }
 
-Tensor TreeTrainer::State::composed_time(const Batch& batch, const Tensor& out,
-                                         const Tensor& rows) const {
-  return compose_batch(batch, out, inputs.log_work.index_select(0, rows)) +
+Tensor TreeTrainer::State::composed_time(const Batch& batch, const Tensor& out, const Tensor& rows,
+                                         const Tensor& seen) const {
+  return compose_batch(batch, out, inputs.log_work.index_select(0, seen)) +
          added_by_level(out, rows);
 }
 
-Tensor TreeTrainer::State::loss(const Batch& batch, const Tensor& out, const Tensor& rows) const {
+Tensor TreeTrainer::State::loss(const Batch& batch, const Tensor& out, const Tensor& rows,
+                                const Tensor& seen) const {
   constexpr double kSpreadWeight = 0.5;
   Tensor value = labels.value.index_select(0, rows);
   Tensor weight = labels.weight.index_select(0, rows);
@@ -138,7 +161,7 @@ Tensor TreeTrainer::State::loss(const Batch& batch, const Tensor& out, const Ten
     return torch::where(censored > 0, error.clamp_min(0), error);
   };
   // Times must compose as well as they can by themselves: the correction learns what is left.
-  Tensor composed = composed_time(batch, out, rows);
+  Tensor composed = composed_time(batch, out, rows, seen);
   Tensor median = composed.detach() + out.select(1, kOutCorrection);
   Tensor fixed = median.detach();
   Tensor low = pinball(label - (fixed - torch::softplus(out.select(1, kOutLowSpread))), 0.05);
@@ -184,8 +207,8 @@ double TreeTrainer::State::validate(std::span<const int> plans) {
     Batch batch = make_batch(data, plans.subspan(at, std::min(kChunk, plans.size() - at)));
     Tensor rows = to_index(batch.nodes, device);
     int64_t count = batch.levels[0].end;
-    Tensor out = forward(batch, rows, false);
-    Tensor composed = composed_time(batch, out, rows);
+    Tensor out = forward(batch, rows, rows, false);
+    Tensor composed = composed_time(batch, out, rows, rows);
     Tensor label = labels.value.index_select(0, rows).select(1, kTimeLabel);
     Tensor censored = labels.censored.index_select(0, rows);
     for (const Tensor& time : {composed, composed + out.select(1, kOutCorrection)}) {
@@ -215,7 +238,8 @@ double TreeTrainer::State::run_epoch(std::span<int> plans, torch::optim::AdamW& 
     size_t begin = s * batch_plans, end = std::min(plans.size(), begin + batch_plans);
     Batch batch = make_batch(data, plans.subspan(begin, end - begin));
     Tensor rows = to_index(batch.nodes, device);
-    Tensor value = loss(batch, forward(batch, rows, true), rows);
+    Tensor seen = draw_seen(batch, plans.subspan(begin, end - begin));
+    Tensor value = loss(batch, forward(batch, rows, seen, true), rows, seen);
     double number = value.item<double>();
     if (!std::isfinite(number)) return number;
     optimizer.zero_grad();
@@ -380,7 +404,7 @@ TreeTrainer::Answers TreeTrainer::answers(std::span<const int> plans) const {
   const Dataset& data = state_->data;
   Batch batch = make_batch(data, plans);
   Tensor rows = to_index(batch.nodes, state_->device);
-  Tensor out = state_->forward(batch, rows, false);
+  Tensor out = state_->forward(batch, rows, rows, false);
   Tensor log_total = compose_batch(batch, out, state_->inputs.log_work.index_select(0, rows))
                          .to(torch::kCPU)
                          .contiguous();
@@ -406,7 +430,7 @@ std::vector<float> TreeTrainer::instrumentation_shift(std::span<const int> plans
   for (size_t at = 0; at < plans.size(); at += kChunk) {
     Batch batch = make_batch(state_->data, plans.subspan(at, std::min(kChunk, plans.size() - at)));
     Tensor rows = to_index(batch.nodes, state_->device);
-    Tensor added = state_->added_by_level(state_->forward(batch, rows, false), rows)
+    Tensor added = state_->added_by_level(state_->forward(batch, rows, rows, false), rows)
                        .narrow(0, 0, batch.levels[0].end)
                        .to(torch::kCPU)
                        .contiguous();
