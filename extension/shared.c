@@ -211,7 +211,7 @@ shared_introduce_database(Oid database, bool conditional)
 /*
  * A copy of the current database's entry, in state FREE if there is none, and its generation. A hook must not wait for the
  * lock, and must not lose a record either because somebody else holds it for his own ends: so this reads without. False
- * if a change does not come to its end meanwhile.
+ * if a change does not come to its end meanwhile: whoever makes it was put to sleep in between.
  */
 static bool
 copy_entry(DatabaseEntry *copy, uint32 *generation)
@@ -228,10 +228,9 @@ copy_entry(DatabaseEntry *copy, uint32 *generation)
 		}
 		pg_read_barrier();
 		entry = find_database(MyDatabaseId);
+		memset(copy, 0, sizeof(*copy));
 		if (entry != NULL)
 			*copy = *entry;
-		else
-			copy->state = DATABASE_FREE;
 		pg_read_barrier();
 		if (pg_atomic_read_u32(&shared->directory_generation) == *generation)
 			return true;
@@ -250,8 +249,16 @@ shared_database_key(HashKey *key, bool conditional)
 	{
 		DatabaseEntry entry;
 
+		bool		copied = copy_entry(&entry, &generation);
+
+		if (!copied && !conditional)
+		{
+			LWLockAcquire(shared->lock, LW_SHARED);
+			copied = copy_entry(&entry, &generation);
+			LWLockRelease(shared->lock);
+		}
 		/* else what was true a moment ago: a record names its key, so an old one does no harm */
-		if (copy_entry(&entry, &generation))
+		if (copied)
 		{
 			cached = entry;
 			cached_generation = generation;

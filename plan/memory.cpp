@@ -100,7 +100,8 @@ void find_above(const PredictorRecord& record, const SubPlan* sub_plans,
         joins_rows(record.nodes[parent], sub_plans[parent])) {
       r.above = p.whole, r.above_known = 1;
       r.above_surprise = bounded(p.whole - expected_whole(record.nodes[parent], p));
-    } else {
+    } else if (sub_plans[parent].passes >= 0 ||
+               joins_rows(record.nodes[parent], sub_plans[parent])) {
       r.above = p.above, r.above_surprise = p.above_surprise, r.above_known = p.above_known;
     }
   }

@@ -160,6 +160,8 @@ Blend choose_cache(std::span<const Withheld> withheld, Blend blend) {
   blend.cache = kUsual;
   if (cached.size() < kEnough) return blend;
   const auto usual = group_errors(cached, blend);
+  constexpr size_t kEnoughQueries = 5;
+  if (usual.size() < kEnoughQueries) return blend;
   double least = mean(usual);
   Blend best = blend;
   for (double trust : {0.0, 0.5, 1.0, 2.0, 4.0}) {

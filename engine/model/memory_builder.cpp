@@ -59,25 +59,30 @@ int MemoryBuilder::other_of(uint64_t group, int plan) const {
   return plans[at + (is_in && at >= static_cast<size_t>(own - plans.begin()))];
 }
 
-MemoryBuilder::Sum MemoryBuilder::of_plan(uint64_t key, int plan) const {
-  Sum sum;
+MemoryBuilder::OnePlan MemoryBuilder::of_plan(int plan) const {
+  OnePlan rows;
+  if (plan < 0) return rows;
   for (int node = data_.first[plan]; node < data_.first[plan + 1]; node++) {
     const SubPlan& s = data_.sub_plans[node];
-    const double rows = data_.log_measured[node];
-    if (!std::isnan(rows) && std::find(s.key, s.key + kMemoryLevels, key) != s.key + kMemoryLevels)
-      sum.add(rows, rows - std::log(s.planned + kRowsFloor), 1);
+    const double measured = data_.log_measured[node];
+    if (std::isnan(measured)) continue;
+    for (uint64_t key : s.key)
+      rows[key].add(measured, measured - std::log(s.planned + kRowsFloor), 1);
   }
-  return sum;
+  return rows;
 }
 
-Remembered MemoryBuilder::recall(uint64_t key, uint64_t group, int companion) const {
+Remembered MemoryBuilder::recall(uint64_t key, uint64_t group, const OnePlan* companion) const {
   auto found = sums_.find(key);
   if (found == sums_.end()) return {};
   Sum sum = found->second;
   if (auto own = parts_.find({key, group}); own != parts_.end()) {
     sum.add(own->second.log_rows, own->second.residual, -1);
-    const Sum other = companion < 0 ? Sum{} : of_plan(key, companion);
-    if (other.count > 0) sum.add(other.log_rows / other.count, other.residual / other.count, 1);
+    if (companion != nullptr)
+      if (auto other = companion->find(key); other != companion->end()) {
+        const Sum& one = other->second;
+        sum.add(one.log_rows / one.count, one.residual / one.count, 1);
+      }
   }
   if (sum.count <= 0) return {};
   return sum.remembered(key);
@@ -101,13 +106,14 @@ std::vector<Remembered> MemoryBuilder::entries() const {
 }
 
 void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& memory,
-                    Dataset& data) {
+                    Dataset& data, const std::function<void()>& check) {
   std::vector<NodePlace> places;
   std::vector<NodeFeatures> features;
   std::vector<Remembered> found;
   std::vector<const Remembered*> recalled;
   std::vector<NodeRecall> recall;
   auto remember = [&](int p, int companion, float* numeric, float* work) {
+    const MemoryBuilder::OnePlan other = memory.of_plan(companion);
     const PredictorRecord record = records[data.records[p]].view();
     const auto nodes = static_cast<size_t>(record.node_count);
     const auto first = static_cast<size_t>(data.first[p]);
@@ -116,7 +122,7 @@ void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& m
     encode_features(record, places.data(), features.data());
     for (size_t i = 0; i < nodes * kMemoryLevels; i++) {
       const SubPlan& s = data.sub_plans[first + i / kMemoryLevels];
-      found[i] = memory.recall(s.key[i % kMemoryLevels], data.group[p], companion);
+      found[i] = memory.recall(s.key[i % kMemoryLevels], data.group[p], &other);
       recalled[i] = &found[i];
     }
     recall_rows(record, &data.sub_plans[first], recalled.data(), recall.data());
@@ -131,6 +137,7 @@ void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& m
   data.other.first.assign(plans, -1);
   data.other.is_repeat.assign(plans, 0);
   for (int p = 0; p < data.plans(); p++) {
+    check();
     const int companion = memory.other_of(data.group[p], p);
     const bool repeat = is_repeat(p) && companion >= 0;
     const auto first = static_cast<size_t>(data.first[p]);

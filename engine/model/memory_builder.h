@@ -4,6 +4,7 @@
 #define PREDICTOR_ENGINE_MODEL_MEMORY_BUILDER_H
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -19,9 +20,13 @@ class MemoryBuilder {
   // of its plans were executed. `data` must outlive this.
   MemoryBuilder(const Dataset& data, std::span<const int> plans);
 
-  // What is known under `key` without the executions of `group`, or with `companion`'s alone, a
-  // plan of the group; -1: with none.
-  Remembered recall(uint64_t key, uint64_t group, int companion = -1) const;
+  // The rows of one plan's sub-plans by their keys; of none for -1.
+  struct Sum;
+  using OnePlan = std::unordered_map<uint64_t, Sum>;
+  OnePlan of_plan(int plan) const;
+
+  // What is known under `key` without the executions of `group`, or with one of them alone.
+  Remembered recall(uint64_t key, uint64_t group, const OnePlan* companion = nullptr) const;
 
   // Another execution of the plan's query; -1: there is none.
   int other_of(uint64_t group, int plan) const;
@@ -30,7 +35,6 @@ class MemoryBuilder {
   // helps a query never seen, what one query had helps that query alone.
   std::vector<Remembered> entries() const;
 
- private:
   struct Sum {
     double log_rows = 0, residual = 0, squares = 0;  // of residuals
     int count = 0;
@@ -43,6 +47,8 @@ class MemoryBuilder {
     }
     Remembered remembered(uint64_t key) const;
   };
+
+ private:
   struct Part {
     uint64_t key, group;
     bool operator==(const Part&) const = default;
@@ -50,8 +56,6 @@ class MemoryBuilder {
   struct PartHash {
     size_t operator()(const Part& p) const { return p.key ^ p.group * 0x9e3779b97f4a7c15u; }
   };
-  Sum of_plan(uint64_t key, int plan) const;
-
   const Dataset& data_;
   std::unordered_map<uint64_t, std::vector<int>> plans_;  // of each group
   std::unordered_map<Part, Sum, PartHash> parts_;         // means over a group's executions
@@ -62,8 +66,10 @@ class MemoryBuilder {
 // of some as if one other execution of it were remembered, as it is when a query comes back with
 // another plan. The other way round goes into `data.other`, of plans whose query has one: a network
 // that meets both relies on its own query's rows where they are known, and not where they are not.
-void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& memory,
-                    Dataset& data);
+// `check` is called often, and may end the work by throwing.
+void recall_dataset(
+    std::span<const OwnedRecord> records, const MemoryBuilder& memory, Dataset& data,
+    const std::function<void()>& check = [] {});
 
 }  // namespace predictor::engine
 

@@ -50,7 +50,8 @@ TEST(MemoryBuilder, one_execution_of_a_query_can_stand_for_its_history) {
   std::vector<int> all = {0, 1, 2};
   MemoryBuilder memory(data, all);
   uint64_t exact = data.sub_plans[0].key[kExactLevel];
-  Remembered first = memory.recall(exact, data.group[0], 0);
+  const auto execution = memory.of_plan(0);
+  Remembered first = memory.recall(exact, data.group[0], &execution);
   EXPECT_EQ(first.count, 1);
   EXPECT_NEAR(first.log_rows, std::log(100.5), 1e-5) << "not what the other had";
   EXPECT_EQ(memory.other_of(data.group[1], 1), 0);

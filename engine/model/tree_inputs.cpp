@@ -76,7 +76,9 @@ LabelTensors make_labels(const Dataset& data, double node_weight) {
 NodeTensors make_inputs(const Dataset& data, const Scaling& scaling, const KnownContent& known) {
   const auto nodes = static_cast<size_t>(data.nodes());
   const size_t all = nodes + static_cast<size_t>(data.other.nodes());
-  std::vector<float> numeric(data.numeric), log_work(data.log_work), recalled(all);
+  std::vector<float> numeric, log_work(data.log_work), recalled(all);
+  numeric.reserve(all * kNumericCount);
+  numeric.insert(numeric.end(), data.numeric.begin(), data.numeric.end());
   numeric.insert(numeric.end(), data.other.numeric.begin(), data.other.numeric.end());
   log_work.insert(log_work.end(), data.other.log_work.begin(), data.other.log_work.end());
   for (size_t row = 0; row < all; row++) {

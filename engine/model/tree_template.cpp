@@ -208,9 +208,11 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
                                  TrainerOptions options, const char* phase, Parts& parts,
                                  MainTraining* main = nullptr) {
   parts.known = collect_known(job.data, training);
-  const MemoryBuilder memory(job.data, remembered(job, training));
-  recall_dataset(job.records, memory, job.data);
-  parts.memory = CardinalityMemory::write(memory.entries(), kMemoryLimit);
+  {
+    const MemoryBuilder memory(job.data, remembered(job, training));
+    recall_dataset(job.records, memory, job.data, [&job] { check_stop(job.options); });
+    parts.memory = CardinalityMemory::write(memory.entries(), kMemoryLimit);
+  }
   Shifted all;
   all.plans.assign(training.begin(), training.end());
   all.plans.insert(all.plans.end(), validation.begin(), validation.end());

@@ -331,9 +331,9 @@ LoopState TreeTrainer::Loop::view() {
 std::string TreeTrainer::Loop::fingerprint() const {
   const TrainerOptions& o = state.options;
   std::ostringstream text;
-  text << "tree " << TORCH_VERSION << ' ' << o.device << ' ' << o.threads << ' ' << o.seed << ' '
-       << o.epochs << ' ' << o.patience << ' ' << o.batch_plans << ' ' << state.data.plans() << ' '
-       << state.data.nodes() << ' ' << order.numel();
+  text << "tree " << kFeatureVersion << ' ' << TORCH_VERSION << ' ' << o.device << ' ' << o.threads
+       << ' ' << o.seed << ' ' << o.epochs << ' ' << o.patience << ' ' << o.batch_plans << ' '
+       << state.data.plans() << ' ' << state.data.nodes() << ' ' << order.numel();
   return text.str();
 }
 
