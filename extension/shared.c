@@ -248,7 +248,6 @@ shared_database_key(HashKey *key, bool conditional)
 	if (cached.state == DATABASE_FREE || cached_generation != generation)
 	{
 		DatabaseEntry entry;
-
 		bool		copied = copy_entry(&entry, &generation);
 
 		if (!copied && !conditional)

@@ -4,8 +4,8 @@
  *
  * Locking rules:
  *  - shared->lock protects databases[], pauses[], jobs[], keeper and engines[]. Hooks take it only conditionally; a
- *    hook that does not get it gives up and counts. A backend reads its database's state and key without it. Nobody holds it while doing
- *    I/O, waiting, allocating, or reading catalogs.
+ *    hook that does not get it gives up and counts. A backend reads its database's state and key without it. Nobody
+ *    holds it while doing I/O, waiting, allocating, or reading catalogs.
  *  - counters are atomics and need no lock. Each process counts in one of COUNTER_SHARDS places, so
  *    that busy backends do not fight for one cache line; a counter's value is the sum.
  *  - the publication tickets of a database are atomics.

@@ -22,7 +22,7 @@ enum Familiarity : int {
   kRepeated,   // the query was in the training with these constants: how many rows it has is known
   kSeenPlan,   // this plan signature was
   kSeenQuery,  // this query was, with another plan
-  kUnseen,     // neither
+  kUnseen,     // none of these
   kForeign,    // nor was any relation that it reads
   kFamiliarityCount
 };

@@ -67,10 +67,7 @@ bool joins_rows(const PredictorNode& n, const SubPlan& s) {
   }
 }
 
-bool is_part(const PredictorNode& n) {
-  return n.parent >= 0 && n.relationship != PREDICTOR_REL_INITPLAN &&
-         n.relationship != PREDICTOR_REL_SUBPLAN;
-}
+bool is_part(const PredictorNode& n) { return n.parent >= 0 && !is_sub_query(n); }
 
 // What can be said of a node whose constants were never met.
 float expected_whole(const PredictorNode& n, const NodeRecall& r) {

@@ -151,13 +151,8 @@ void canary_numbers(const NodePrediction& p, float* numbers) {
   numbers[3] = p.rows;
 }
 
-// Has it parts whose constants are in no key of the plan's rows?
 bool has_sub_queries(const PredictorRecord& record) {
-  for (int i = 0; i < record.node_count; i++)
-    if (record.nodes[i].relationship == PREDICTOR_REL_INITPLAN ||
-        record.nodes[i].relationship == PREDICTOR_REL_SUBPLAN)
-      return true;
-  return false;
+  return std::any_of(record.nodes, record.nodes + record.node_count, is_sub_query);
 }
 
 }  // namespace
@@ -268,8 +263,9 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
     for (int level = 0; level < kMemoryLevels; level++)
       recalled[i * kMemoryLevels + level] =
           memory_.find(same_key || level >= kShapeLevel ? sub_plans[i].key[level] : 0);
-  if (found.familiarity < kUnseen && !has_sub_queries(record) &&
-      recalled[maker_of_rows(sub_plans) * kMemoryLevels + kExactLevel]->count > 0)
+  if (found.familiarity < kUnseen &&
+      recalled[maker_of_rows(sub_plans) * kMemoryLevels + kExactLevel]->count > 0 &&
+      !has_sub_queries(record))
     found.familiarity = kRepeated;
   recall_rows(record, sub_plans, recalled, recall);
   add_recall(record, recall, places, features);

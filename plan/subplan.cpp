@@ -105,8 +105,7 @@ void find_sub_plans(const PredictorRecord& record, const NodePlace* places, SubP
     find_planned(n, places[i], s);
     s.passes = passes_rows(n.op) ? places[i].outer : -1;
     s.rescanned = n.relation != 0 && n.links != 0;
-    if (n.parent >= 0 && !is_bitmap(n.op) && n.relationship != PREDICTOR_REL_INITPLAN &&
-        n.relationship != PREDICTOR_REL_SUBPLAN) {
+    if (n.parent >= 0 && !is_bitmap(n.op) && !is_sub_query(n)) {
       SubPlan& above = out[n.parent];
       for (int level = 0; level < kMemoryLevels; level++) above.key[level] += s.key[level];
       above.links |= s.links;

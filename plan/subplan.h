@@ -37,6 +37,11 @@ struct SubPlan {
 // Fills out[0 .. node_count). Does not allocate.
 void find_sub_plans(const PredictorRecord& record, const NodePlace* places, SubPlan* out);
 
+// The root of a sub-query, whose rows and constants are no part of those of the plan around it.
+inline bool is_sub_query(const PredictorNode& n) {
+  return n.relationship == PREDICTOR_REL_INITPLAN || n.relationship == PREDICTOR_REL_SUBPLAN;
+}
+
 // The node that makes the plan's rows: the root, or one below where the root hands rows on.
 inline int maker_of_rows(const SubPlan* sub_plans) {
   int node = 0;

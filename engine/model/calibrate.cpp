@@ -150,7 +150,7 @@ Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen, doub
 }
 
 Blend choose_cache(std::span<const Withheld> withheld, Blend blend) {
-  constexpr size_t kEnough = 10;
+  constexpr size_t kEnough = 10, kEnoughQueries = 5;
   // Network and forest have learned from the same executions, so that what is cached says less that
   // is new than its variance would have it.
   constexpr double kUsual = 0.25;
@@ -160,7 +160,6 @@ Blend choose_cache(std::span<const Withheld> withheld, Blend blend) {
   blend.cache = kUsual;
   if (cached.size() < kEnough) return blend;
   const auto usual = group_errors(cached, blend);
-  constexpr size_t kEnoughQueries = 5;
   if (usual.size() < kEnoughQueries) return blend;
   double least = mean(usual);
   Blend best = blend;

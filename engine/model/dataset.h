@@ -64,10 +64,11 @@ struct Dataset {
 
   // Plans that memory sees in two ways (memory_builder.h): what of the above differs in the other.
   struct Other {
-    std::vector<int> first;  // of each plan: its first node here; -1: there is one way only
-    std::vector<uint8_t>
-        is_repeat;               // of each plan: the other way is the one with another execution
-    std::vector<float> numeric;  // [nodes here, kNumericCount]
+    // per plan
+    std::vector<int> first;          // its first node here; -1: there is one way only
+    std::vector<uint8_t> is_repeat;  // this is the way with another execution of its query
+    // per node here
+    std::vector<float> numeric;  // [nodes(), kNumericCount]
     std::vector<float> log_work;
     int nodes() const { return static_cast<int>(log_work.size()); }
   } other;

@@ -15,6 +15,16 @@ bool is_repeat(int plan) {
   return (scattered(plan) >> 12) % kEvery == 0;
 }
 
+// Calls add(sub-plan, ln rows, residual) for each node of the plan whose rows were measured.
+template <class Add>
+void each_measured(const Dataset& data, int plan, const Add& add) {
+  for (int node = data.first[plan]; node < data.first[plan + 1]; node++) {
+    const double log_rows = data.log_measured[node];
+    const SubPlan& s = data.sub_plans[node];
+    if (!std::isnan(log_rows)) add(s, log_rows, log_rows - std::log(s.planned + kRowsFloor));
+  }
+}
+
 }  // namespace
 
 Remembered MemoryBuilder::Sum::remembered(uint64_t key) const {
@@ -27,16 +37,13 @@ Remembered MemoryBuilder::Sum::remembered(uint64_t key) const {
 MemoryBuilder::MemoryBuilder(const Dataset& data, std::span<const int> plans) : data_(data) {
   for (int p : plans) {
     plans_[data.group[p]].push_back(p);
-    for (int node = data.first[p]; node < data.first[p + 1]; node++) {
-      if (std::isnan(data.log_measured[node])) continue;
-      const SubPlan& s = data.sub_plans[node];
-      const double planned = std::log(s.planned + kRowsFloor);
+    each_measured(data, p, [&](const SubPlan& s, double log_rows, double residual) {
       for (int level = 0; level < kMemoryLevels; level++) {
         Sum& part = parts_[{s.key[level], data.group[p]}];
-        part.add(data.log_measured[node], data.log_measured[node] - planned, 1);
+        part.add(log_rows, residual, 1);
         part.level = static_cast<uint8_t>(level);
       }
-    }
+    });
   }
   for (auto& [group, all] : plans_) std::sort(all.begin(), all.end());
   for (auto& [at, part] : parts_) {
@@ -62,13 +69,9 @@ int MemoryBuilder::other_of(uint64_t group, int plan) const {
 MemoryBuilder::OnePlan MemoryBuilder::of_plan(int plan) const {
   OnePlan rows;
   if (plan < 0) return rows;
-  for (int node = data_.first[plan]; node < data_.first[plan + 1]; node++) {
-    const SubPlan& s = data_.sub_plans[node];
-    const double measured = data_.log_measured[node];
-    if (std::isnan(measured)) continue;
-    for (uint64_t key : s.key)
-      rows[key].add(measured, measured - std::log(s.planned + kRowsFloor), 1);
-  }
+  each_measured(data_, plan, [&rows](const SubPlan& s, double log_rows, double residual) {
+    for (uint64_t key : s.key) rows[key].add(log_rows, residual, 1);
+  });
   return rows;
 }
 

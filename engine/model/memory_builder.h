@@ -16,25 +16,6 @@ namespace predictor::engine {
 
 class MemoryBuilder {
  public:
-  // Remembers the measured rows of these plans; each query counts once under a key, however many
-  // of its plans were executed. `data` must outlive this.
-  MemoryBuilder(const Dataset& data, std::span<const int> plans);
-
-  // The rows of one plan's sub-plans by their keys; of none for -1.
-  struct Sum;
-  using OnePlan = std::unordered_map<uint64_t, Sum>;
-  OnePlan of_plan(int plan) const;
-
-  // What is known under `key` without the executions of `group`, or with one of them alone.
-  Remembered recall(uint64_t key, uint64_t group, const OnePlan* companion = nullptr) const;
-
-  // Another execution of the plan's query; -1: there is none.
-  int other_of(uint64_t group, int plan) const;
-
-  // All entries, the most useful first: what many queries share and what stands for many others
-  // helps a query never seen, what one query had helps that query alone.
-  std::vector<Remembered> entries() const;
-
   struct Sum {
     double log_rows = 0, residual = 0, squares = 0;  // of residuals
     int count = 0;
@@ -47,6 +28,24 @@ class MemoryBuilder {
     }
     Remembered remembered(uint64_t key) const;
   };
+
+  // Remembers the measured rows of these plans; each query counts once under a key, however many
+  // of its plans were executed. `data` must outlive this.
+  MemoryBuilder(const Dataset& data, std::span<const int> plans);
+
+  // The rows of one plan's sub-plans by their keys; of none for -1.
+  using OnePlan = std::unordered_map<uint64_t, Sum>;
+  OnePlan of_plan(int plan) const;
+
+  // What is known under `key` without the executions of `group`, or with one of them alone.
+  Remembered recall(uint64_t key, uint64_t group, const OnePlan* companion = nullptr) const;
+
+  // Another execution of the plan's query; -1: there is none.
+  int other_of(uint64_t group, int plan) const;
+
+  // All entries, the most useful first: what many queries share and what stands for many others
+  // helps a query never seen, what one query had helps that query alone.
+  std::vector<Remembered> entries() const;
 
  private:
   struct Part {

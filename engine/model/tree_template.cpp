@@ -23,7 +23,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kLeastPlans = 10;
-constexpr int kLeastGroups = 5;  // with fewer there is nothing to withhold
+constexpr size_t kEnoughWithheld = 30;  // executions, to be calibrated on by themselves
+constexpr int kLeastGroups = 5;         // with fewer there is nothing to withhold
 constexpr double kValidationShare = 0.12;
 constexpr int kFolds = 3;
 constexpr size_t kFoldPlans = 2500;    // trained on per fold, at most
@@ -158,20 +159,11 @@ struct Shifted {
   void add(int plan, float shift) { plans.push_back(plan), shifts.push_back(shift); }
 };
 
-// Of each query the first plan, or all others.
-Shifted only_first(const Dataset& data, const Shifted& all, bool first) {
-  std::set<uint64_t> met;
-  Shifted some;
-  for (size_t i = 0; i < all.plans.size(); i++)
-    if (met.insert(data.group[all.plans[i]]).second == first) some.add(all.plans[i], all.shifts[i]);
-  return some;
-}
-
 // What the training on everything makes beside the parts that are judged by what was withheld.
 struct MainTraining {
   TrainerResult run;
-  Shifted withheld;
   Parts of_first;  // remembers of each withheld query the first execution
+  Shifted others;  // the further ones of these queries
   Parts of_all;    // has learned from all that was withheld: what serves
 };
 
@@ -180,25 +172,25 @@ std::vector<std::byte> write_memory(const Job& job, std::span<const int> plans) 
                                   kMemoryLimit);
 }
 
-std::vector<std::byte> write_cache(const Job& job, const Shifted& of) {
-  return PlanCache::write(build_plan_cache(job.records, job.data, of.plans, of.shifts),
-                          kPlanCacheLimit);
+std::vector<std::byte> write_cache(const Job& job, std::span<const int> plans,
+                                   std::span<const float> shifts) {
+  return PlanCache::write(build_plan_cache(job.records, job.data, plans, shifts), kPlanCacheLimit);
 }
 
 // `all` are the plans trained on, then the withheld ones.
 void remember_withheld(const Job& job, const Shifted& all, size_t trained, const Parts& parts,
                        MainTraining& main) {
-  Shifted first;
-  for (size_t i = 0; i < all.plans.size(); i++)
-    (i < trained ? first : main.withheld).add(all.plans[i], all.shifts[i]);
-  const Shifted of_withheld = only_first(job.data, main.withheld, true);
-  for (size_t i = 0; i < of_withheld.plans.size(); i++)
-    first.add(of_withheld.plans[i], of_withheld.shifts[i]);
+  Shifted executed;
+  std::set<uint64_t> met;
+  for (size_t i = 0; i < all.plans.size(); i++) {
+    const bool is_executed = i < trained || met.insert(job.data.group[all.plans[i]]).second;
+    (is_executed ? executed : main.others).add(all.plans[i], all.shifts[i]);
+  }
   main.of_first = parts;
-  main.of_first.memory = write_memory(job, first.plans);
-  main.of_first.cache = write_cache(job, first);
-  main.of_all.cache = write_cache(job, all);
+  main.of_first.memory = write_memory(job, executed.plans);
+  main.of_first.cache = write_cache(job, executed.plans, executed.shifts);
   main.of_all.memory = write_memory(job, all.plans);
+  main.of_all.cache = write_cache(job, all.plans, all.shifts);
 }
 
 // Trains network and forest on `training` and puts them, with what they know, into `parts`. Returns
@@ -233,8 +225,7 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
   const auto prices = fit_operator_costs(job.records, job.data, training, shifts, job.options.seed,
                                          [&job] { check_stop(job.options); });
   if (!prices.empty()) parts.operators = write_operator_costs(prices);
-  parts.cache =
-      PlanCache::write(build_plan_cache(job.records, job.data, training, shifts), kPlanCacheLimit);
+  parts.cache = write_cache(job, training, shifts);
   if (main == nullptr) return withheld_shifts;
   main->of_all = parts;
   if (!forest_of_all.empty()) main->of_all.forest = std::move(forest_of_all);
@@ -261,9 +252,8 @@ std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familia
 
 // The withheld executions but the first of each query, as when that is remembered.
 std::vector<Withheld> evaluate_repeated(const Job& job, const MainTraining& main) {
-  const Shifted others = only_first(job.data, main.withheld, false);
   std::vector<Withheld> repeated;
-  evaluate_into(job, main.of_first, others.plans, others.shifts, repeated);
+  evaluate_into(job, main.of_first, main.others.plans, main.others.shifts, repeated);
   return only(repeated, kRepeated);
 }
 
@@ -336,9 +326,8 @@ Blend calibrate_familiar(const std::vector<Withheld>& withheld, const Blend& ble
 
 // Where rows are remembered the network, which sees those of each node, needs the forest less.
 Blend answer_repeated(const std::vector<Withheld>& repeated, const Blend& otherwise) {
-  constexpr size_t kEnough = 30;
   constexpr double kWidth = 2;
-  if (repeated.size() < kEnough) return otherwise;
+  if (repeated.size() < kEnoughWithheld) return otherwise;
   return calibrate_familiar(repeated, fuse_familiar(repeated, kWidth));
 }
 
@@ -371,12 +360,11 @@ void fill_up(std::vector<Withheld>& few, const std::vector<Withheld>& others) {
 Calibration calibrate(const std::vector<Withheld>& validation,
                       const std::vector<Withheld>& repeated, const std::vector<Withheld>& withheld,
                       Calibration calibration) {
-  constexpr size_t kEnough = 30;
   const auto unseen = only(withheld, kUnseen);
   auto seen_plan = only(validation, kSeenPlan);
   auto seen_query = only(validation, kSeenQuery);
-  if (seen_plan.size() < kEnough) seen_plan = validation;
-  if (seen_query.size() < kEnough) seen_query = validation;
+  if (seen_plan.size() < kEnoughWithheld) seen_plan = validation;
+  if (seen_query.size() < kEnoughWithheld) seen_query = validation;
   auto answer_familiar = [&unseen](std::vector<Withheld> familiar) {
     const Blend blend = fuse_familiar(familiar, 1);
     fill_up(familiar, unseen);
@@ -386,10 +374,11 @@ Calibration calibrate(const std::vector<Withheld>& validation,
   calibration.blend[kSeenQuery] = answer_familiar(seen_query);
   calibration.blend[kRepeated] = answer_repeated(repeated, calibration.blend[kSeenPlan]);
   auto foreign = only(withheld, kForeign);
-  if (foreign.size() < kEnough) foreign.insert(foreign.end(), validation.begin(), validation.end());
+  if (foreign.size() < kEnoughWithheld)
+    foreign.insert(foreign.end(), validation.begin(), validation.end());
   calibration.blend[kForeign] = answer_foreign(foreign);
   Blend& blend = calibration.blend[kUnseen];
-  if (unseen.size() >= kEnough) {
+  if (unseen.size() >= kEnoughWithheld) {
     blend = calibrate_for_groups(unseen, fuse_unseen(unseen));
     return calibration;
   }

@@ -118,6 +118,25 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
   EXPECT_GE(plan.total_ms / plan.low_ms, 29.9);
 }
 
+TEST(TreeTemplate, repeated_queries_are_calibrated_by_themselves) {
+  auto records = test::Workload(7).run(12, 25);
+  // Each comes back with another plan of the same rows and another time.
+  const size_t once = records.size();
+  for (size_t i = 0; i < once; i++) {
+    OwnedRecord again = records[i];
+    for (PredictorNode& n : again.nodes) n.total_cost *= 2, n.actual_total *= 2;
+    again.statement.total_time *= 2;
+    records.push_back(again);
+  }
+  TrainingOptions options;
+  options.max_epochs = 5;
+  const Served served(records, options);
+  const Blend &repeated = served.model.calibration().blend[kRepeated],
+              &seen = served.model.calibration().blend[kSeenPlan];
+  EXPECT_TRUE(repeated.low_offset != seen.low_offset || repeated.high_offset != seen.high_offset);
+  EXPECT_NE(repeated.forest_spread, seen.forest_spread);
+}
+
 TEST(TreeTemplate, shuffled_times_cannot_be_learned) {
   auto records = test::Workload(6).run(12, 15);
   std::mt19937 random(7);

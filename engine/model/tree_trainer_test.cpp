@@ -39,6 +39,25 @@ TEST(Batch, holds_every_node_once_with_children_one_level_below) {
     }
 }
 
+TEST(TreeTrainer, meets_plans_in_both_ways_that_memory_sees_them) {
+  auto records = test::Workload(3).run(8, 8);
+  Dataset data = encode_dataset(records);
+  const std::vector<int> plans = all_of(data);
+  TrainerOptions options;
+  options.epochs = 1;
+  auto keep_on = [](const EpochReport&) { return true; };
+  // Another way of all plans, in which nothing is a number.
+  data.other.first.assign(plans.size(), 0);
+  for (int p : plans) data.other.first[p] = data.first[p];
+  data.other.is_repeat.assign(plans.size(), 1);
+  data.other.numeric.assign(data.numeric.size(), std::nanf(""));
+  data.other.log_work = data.log_work;
+  const KnownContent known = collect_known(data, plans);
+  EXPECT_THROW(TreeTrainer(data, known, options).train(plans, {}, keep_on), TrainingError);
+  data.other.numeric = data.numeric;
+  EXPECT_NO_THROW(TreeTrainer(data, known, options).train(plans, {}, keep_on));
+}
+
 TEST(TreeTrainer, runtime_agrees_with_torch_and_training_is_deterministic) {
   auto records = test::Workload(2).run(8, 8);
   Dataset data = encode_dataset(records);
