@@ -61,11 +61,13 @@ sub may_execute
 			  . "WHERE p.pronamespace = 'predictor'::regnamespace GROUP BY 1") };
 }
 
+# initdb names the superuser after whoever runs it
+my $superuser = query('SELECT current_user');
 my %expected = (
 	nobody => { action => 'f', source => 'f', internal => 'f' },
 	monitor => { action => 'f', source => 't', internal => 'f' },
 	administrator => { action => 't', source => 't', internal => 'f' },
-	postgres => { action => 't', source => 't', internal => 't' });
+	$superuser => { action => 't', source => 't', internal => 't' });
 foreach my $role (sort keys %expected)
 {
 	my $may = may_execute($role);
@@ -77,7 +79,7 @@ my %relations = (
 	nobody => { v => 'f', r => 'f', p => 'f', S => 'f' },
 	monitor => { v => 't', r => 'f', p => 'f', S => 'f' },
 	administrator => { v => 't', r => 'f', p => 'f', S => 'f' },
-	postgres => { v => 't', r => 't', p => 't', S => 't' });
+	$superuser => { v => 't', r => 't', p => 't', S => 't' });
 foreach my $role (sort keys %relations)
 {
 	my @wrong = grep {
@@ -263,7 +265,7 @@ EOS
 is_untouched('no view and no function steps into a trap of the search_path');
 
 # 4. the workers neither: they are superusers in the attacker's database
-query("ALTER DATABASE trap SET search_path = bait, pg_catalog; ALTER ROLE postgres IN DATABASE trap SET search_path = bait, pg_catalog");
+query("ALTER DATABASE trap SET search_path = bait, pg_catalog; ALTER ROLE \"$superuser\" IN DATABASE trap SET search_path = bait, pg_catalog");
 $node->safe_psql('trap', 'SET search_path = pg_catalog; SELECT predictor.create_model($$m$$); SELECT count(*) FROM pg_class; SELECT predictor.flush()');
 cmp_ok($node->safe_psql('trap', 'SET search_path = pg_catalog; SELECT count(*) FROM predictor.executions'), '>', 0, 'a worker has stored something');
 $node->psql('trap', 'SET search_path = pg_catalog; SELECT predictor.train($$m$$)');
