@@ -29,51 +29,32 @@ typedef float Lanes __attribute__((vector_size(kLaneCount * sizeof(float)), alig
 PREDICTOR_INLINE const Lanes* lanes(const float* p) { return reinterpret_cast<const Lanes*>(p); }
 PREDICTOR_INLINE Lanes* lanes(float* p) { return reinterpret_cast<Lanes*>(p); }
 
-// y[0 .. 4 * kLaneCount) += x W for four blocks of columns of W. Written out, because the sums must
-// stay in registers, and four of them in flight hide the latency of an addition.
-PREDICTOR_INLINE void add_product4(const float* x, int inputs, const float* weights, int stride,
-                                   float* y) {
-  Lanes sum0 = *lanes(y), sum1 = *lanes(y + kLaneCount);
-  Lanes sum2 = *lanes(y + 2 * kLaneCount), sum3 = *lanes(y + 3 * kLaneCount);
-  for (int i = 0; i < inputs; i++, weights += stride) {
-    sum0 += x[i] * *lanes(weights);
-    sum1 += x[i] * *lanes(weights + kLaneCount);
-    sum2 += x[i] * *lanes(weights + 2 * kLaneCount);
-    sum3 += x[i] * *lanes(weights + 3 * kLaneCount);
-  }
-  *lanes(y) = sum0, *lanes(y + kLaneCount) = sum1;
-  *lanes(y + 2 * kLaneCount) = sum2, *lanes(y + 3 * kLaneCount) = sum3;
-}
-
-// The same for two blocks: even and odd inputs apart make four sums again.
-PREDICTOR_INLINE void add_product2(const float* x, int inputs, const float* weights, int stride,
-                                   float* y) {
-  Lanes even0 = *lanes(y), even1 = *lanes(y + kLaneCount), odd0 = {}, odd1 = {};
+// y[0 .. kBlocks * kLaneCount) += x W for as many blocks of columns of W. Each input of kPhases in
+// turn has sums of its own: eight in flight hide the latency of an addition. The loops over them
+// are unrolled, because the sums must stay in registers.
+template <int kBlocks, int kPhases>
+PREDICTOR_INLINE void add_blocks(const float* x, int inputs, const float* weights, int stride,
+                                 float* y) {
+  Lanes sum[kPhases][kBlocks] = {};
   int i = 0;
-  for (; i + 2 <= inputs; i += 2, weights += 2 * stride) {
-    even0 += x[i] * *lanes(weights);
-    even1 += x[i] * *lanes(weights + kLaneCount);
-    odd0 += x[i + 1] * *lanes(weights + stride);
-    odd1 += x[i + 1] * *lanes(weights + stride + kLaneCount);
+  for (; i + kPhases <= inputs; i += kPhases, weights += kPhases * stride) {
+#pragma GCC unroll 8
+    for (int p = 0; p < kPhases; p++) {
+#pragma GCC unroll 8
+      for (int b = 0; b < kBlocks; b++)
+        sum[p][b] += x[i + p] * *lanes(weights + p * stride + b * kLaneCount);
+    }
   }
-  if (i < inputs) {
-    even0 += x[i] * *lanes(weights);
-    even1 += x[i] * *lanes(weights + kLaneCount);
+  for (; i < inputs; i++, weights += stride) {
+#pragma GCC unroll 8
+    for (int b = 0; b < kBlocks; b++) sum[0][b] += x[i] * *lanes(weights + b * kLaneCount);
   }
-  *lanes(y) = even0 + odd0;
-  *lanes(y + kLaneCount) = even1 + odd1;
-}
-
-PREDICTOR_INLINE void add_product1(const float* x, int inputs, const float* weights, int stride,
-                                   float* y) {
-  Lanes even = *lanes(y), odd = {};
-  int i = 0;
-  for (; i + 2 <= inputs; i += 2, weights += 2 * stride) {
-    even += x[i] * *lanes(weights);
-    odd += x[i + 1] * *lanes(weights + stride);
+#pragma GCC unroll 8
+  for (int b = 0; b < kBlocks; b++) {
+#pragma GCC unroll 8
+    for (int p = 1; p < kPhases; p++) sum[0][b] += sum[p][b];
+    *lanes(y + b * kLaneCount) += sum[0][b];
   }
-  if (i < inputs) even += x[i] * *lanes(weights);
-  *lanes(y) = even + odd;
 }
 
 // y += x W, where W is [inputs, outputs] and outputs a multiple of kLaneCount.
@@ -81,10 +62,10 @@ PREDICTOR_INLINE void add_product(const float* x, int inputs, const float* weigh
                                   float* y) {
   int column = 0;
   for (; column + 4 * kLaneCount <= outputs; column += 4 * kLaneCount)
-    add_product4(x, inputs, weights + column, outputs, y + column);
+    add_blocks<4, 2>(x, inputs, weights + column, outputs, y + column);
   for (; column + 2 * kLaneCount <= outputs; column += 2 * kLaneCount)
-    add_product2(x, inputs, weights + column, outputs, y + column);
-  if (column < outputs) add_product1(x, inputs, weights + column, outputs, y + column);
+    add_blocks<2, 4>(x, inputs, weights + column, outputs, y + column);
+  if (column < outputs) add_blocks<1, 4>(x, inputs, weights + column, outputs, y + column);
 }
 
 PREDICTOR_INLINE void add_row(const float* row, int width, float* y) {

@@ -78,7 +78,10 @@ PREDICTOR_WIDE void run_tree(const Recurrence& tree, const PredictorNode* plan, 
 struct Head {
   int hidden, head_hidden;
   const float *head, *head_bias, *output, *output_bias;
+  float share;  // of its answers in the mean
 };
+
+// Adds to `out`.
 
 PREDICTOR_WIDE void run_head(const Head& head, int nodes, const float* state, float* out) {
   float inner[kMaxWidth];
@@ -87,9 +90,10 @@ PREDICTOR_WIDE void run_head(const Head& head, int nodes, const float* state, fl
     add_product(state + static_cast<size_t>(i) * head.hidden, head.hidden, head.head,
                 head.head_hidden, inner);
     relu(head.head_hidden, inner);
-    float* answers = out + static_cast<size_t>(i) * kLaneCount;
-    std::memcpy(answers, head.output_bias, kLaneCount * sizeof(float));
+    float answers[kLaneCount];
+    std::memcpy(answers, head.output_bias, sizeof answers);
     add_product(inner, head.head_hidden, head.output, kLaneCount, answers);
+    *lanes(out + static_cast<size_t>(i) * kLaneCount) += head.share * *lanes(answers);
   }
 }
 
@@ -104,61 +108,89 @@ ChildRole child_role(int relationship) {
   return relationship == PREDICTOR_REL_INNER ? kInnerChild : kOtherChild;
 }
 
-std::vector<std::byte> write_network(const NetworkWeights& w) {
+std::vector<std::byte> write_network(std::span<const NetworkWeights> members) {
   SectionWriter out;
-  out.put(w.hidden);
-  out.put(w.head_hidden);
-  out.put(w.identity_rows);
+  out.put(static_cast<uint32_t>(members.size()));
   auto put = [&out](const std::vector<float>& x) { out.put_array(std::span<const float>(x)); };
-  put(w.clip_low), put(w.clip_high), put(w.numeric), put(w.input_bias), put(w.category);
-  for (const auto& table : w.identity) put(table);
-  for (const auto& matrix : w.message) put(matrix);
-  put(w.cell), put(w.cell_bias), put(w.head), put(w.head_bias), put(w.output), put(w.output_bias);
+  for (const NetworkWeights& w : members) {
+    out.put(w.hidden);
+    out.put(w.head_hidden);
+    out.put(w.identity_rows);
+    put(w.clip_low), put(w.clip_high), put(w.numeric), put(w.input_bias), put(w.category);
+    for (const auto& table : w.identity) put(table);
+    for (const auto& matrix : w.message) put(matrix);
+    put(w.cell), put(w.cell_bias), put(w.head), put(w.head_bias), put(w.output), put(w.output_bias);
+  }
   return out.take();
 }
 
-bool TreeNetwork::open(std::span<const std::byte> content) {
-  SectionReader in(content);
-  uint32_t hidden = in.get<uint32_t>();
-  head_hidden_ = in.get<uint32_t>();
-  for (uint32_t& rows : identity_rows_) rows = in.get<uint32_t>();
-  if (!in.ok() || !is_width(hidden) || !is_width(head_hidden_)) return false;
+bool TreeNetwork::read_member(SectionReader& in, Member& m) {
+  m.hidden = in.get<uint32_t>();
+  m.head_hidden = in.get<uint32_t>();
+  for (uint32_t& rows : m.identity_rows) rows = in.get<uint32_t>();
+  if (!in.ok() || !is_width(m.hidden) || !is_width(m.head_hidden)) return false;
   bool finite = true;
   auto read = [&in, &finite](uint64_t rows, uint64_t columns) {
     const float* x = in.get_array<float>(rows * columns);
     finite = finite && all_finite(x, rows * columns);
     return x;
   };
-  clip_low_ = read(1, kNumericCount);
-  clip_high_ = read(1, kNumericCount);
-  numeric_ = read(kNumericCount, hidden);
-  input_bias_ = read(1, hidden);
-  category_ = read(kCategoryRows, hidden);
+  m.clip_low = read(1, kNumericCount);
+  m.clip_high = read(1, kNumericCount);
+  m.numeric = read(kNumericCount, m.hidden);
+  m.input_bias = read(1, m.hidden);
+  m.category = read(kCategoryRows, m.hidden);
   for (int t = 0; t < kIdentityCount; t++) {
-    if (identity_rows_[t] < kFirstIdentity) return false;
-    identity_[t] = read(identity_rows_[t], hidden);
+    if (m.identity_rows[t] < kFirstIdentity) return false;
+    m.identity[t] = read(m.identity_rows[t], m.hidden);
   }
-  for (auto& matrix : message_) matrix = read(hidden, hidden);
-  cell_ = read(hidden, hidden);
-  cell_bias_ = read(1, hidden);
-  head_ = read(hidden, head_hidden_);
-  head_bias_ = read(1, head_hidden_);
-  output_ = read(head_hidden_, kLaneCount);
-  output_bias_ = read(1, kLaneCount);
-  hidden_ = in.finished() && finite ? hidden : 0;
+  for (auto& matrix : m.message) matrix = read(m.hidden, m.hidden);
+  m.cell = read(m.hidden, m.hidden);
+  m.cell_bias = read(1, m.hidden);
+  m.head = read(m.hidden, m.head_hidden);
+  m.head_bias = read(1, m.head_hidden);
+  m.output = read(m.head_hidden, kLaneCount);
+  m.output_bias = read(1, kLaneCount);
+  return finite;
+}
+
+bool TreeNetwork::open(std::span<const std::byte> content) {
+  SectionReader in(content);
+  const auto count = in.get<uint32_t>();
+  member_count_ = 0;
+  if (count == 0 || count > kMostMembers) return false;
+  for (uint32_t i = 0; i < count; i++)
+    if (!read_member(in, members_[i])) return false;
+  member_count_ = in.finished() ? count : 0;
   return is_open();
 }
 
-size_t TreeNetwork::scratch_floats(int nodes) const { return size_t{hidden_} * nodes; }
+uint32_t TreeNetwork::identity_rows(int table) const {
+  uint32_t rows = members_[0].identity_rows[table];
+  for (const Member& m : std::span(members_, member_count_))
+    rows = std::min(rows, m.identity_rows[table]);
+  return rows;
+}
+
+size_t TreeNetwork::scratch_floats(int nodes) const {
+  uint32_t hidden = 0;
+  for (const Member& m : std::span(members_, member_count_)) hidden = std::max(hidden, m.hidden);
+  return size_t{hidden} * nodes;
+}
 
 void TreeNetwork::run(const PredictorNode* plan, const NodeFeatures* features, const uint32_t* rows,
                       int nodes, float* scratch, float* out) const {
-  const int hidden = static_cast<int>(hidden_);
-  const int head_hidden = static_cast<int>(head_hidden_);
-  run_input({hidden, clip_low_, clip_high_, numeric_, input_bias_, category_, identity_}, features,
-            rows, nodes, scratch);
-  run_tree({hidden, message_, cell_, cell_bias_}, plan, nodes, scratch);
-  run_head({hidden, head_hidden, head_, head_bias_, output_, output_bias_}, nodes, scratch, out);
+  std::memset(out, 0, static_cast<size_t>(nodes) * kLaneCount * sizeof(float));
+  const float share = 1.0f / static_cast<float>(member_count_);
+  for (const Member& m : std::span(members_, member_count_)) {
+    const int hidden = static_cast<int>(m.hidden);
+    const int head_hidden = static_cast<int>(m.head_hidden);
+    run_input({hidden, m.clip_low, m.clip_high, m.numeric, m.input_bias, m.category, m.identity},
+              features, rows, nodes, scratch);
+    run_tree({hidden, m.message, m.cell, m.cell_bias}, plan, nodes, scratch);
+    run_head({hidden, head_hidden, m.head, m.head_bias, m.output, m.output_bias, share}, nodes,
+             scratch, out);
+  }
   for (int i = 0; i < nodes; i++)
     out[i * kLaneCount + kOutRows] += features[i].numeric[kRecalledRows];
 }

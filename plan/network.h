@@ -20,11 +20,15 @@
 #include <span>
 #include <vector>
 
+#include "plan/bundle.h"
 #include "plan/features.h"
 
 namespace predictor {
 
-inline constexpr uint32_t kNetworkVersion = 1;
+inline constexpr uint32_t kNetworkVersion = 2;
+
+// Networks whose answers are averaged: each errs by chance in its own way.
+inline constexpr uint32_t kMostMembers = 4;
 
 // Widths are multiples of this many floats, so that loops need no tail.
 inline constexpr int kLaneCount = 16;
@@ -66,8 +70,9 @@ struct NetworkWeights {
   std::vector<float> output, output_bias;       // [head_hidden, kLaneCount], [kLaneCount]
 };
 
-// The content of a kTreeNetwork section. Every vector must have its size.
-std::vector<std::byte> write_network(const NetworkWeights& weights);
+// The content of a kTreeNetwork section: 1 to kMostMembers networks. Every vector must have its
+// size.
+std::vector<std::byte> write_network(std::span<const NetworkWeights> members);
 
 // A view of such a section.
 class TreeNetwork {
@@ -75,8 +80,9 @@ class TreeNetwork {
   // False if a dimension is out of bounds or does not fit the content.
   bool open(std::span<const std::byte> content);
 
-  bool is_open() const { return hidden_ > 0; }
-  uint32_t identity_rows(int table) const { return identity_rows_[table]; }
+  bool is_open() const { return member_count_ > 0; }
+  // The least of any member.
+  uint32_t identity_rows(int table) const;
 
   // Floats that run() needs as scratch.
   size_t scratch_floats(int nodes) const;
@@ -87,22 +93,18 @@ class TreeNetwork {
            float* scratch, float* out) const;
 
  private:
-  uint32_t hidden_ = 0;
-  uint32_t head_hidden_ = 0;
-  uint32_t identity_rows_[kIdentityCount] = {};
-  const float* clip_low_ = nullptr;
-  const float* clip_high_ = nullptr;
-  const float* numeric_ = nullptr;
-  const float* input_bias_ = nullptr;
-  const float* category_ = nullptr;
-  const float* identity_[kIdentityCount] = {};
-  const float* message_[kRoleCount] = {};
-  const float* cell_ = nullptr;
-  const float* cell_bias_ = nullptr;
-  const float* head_ = nullptr;
-  const float* head_bias_ = nullptr;
-  const float* output_ = nullptr;
-  const float* output_bias_ = nullptr;
+  struct Member {
+    uint32_t hidden, head_hidden;
+    uint32_t identity_rows[kIdentityCount];
+    const float *clip_low, *clip_high, *numeric, *input_bias, *category;
+    const float* identity[kIdentityCount];
+    const float* message[kRoleCount];
+    const float *cell, *cell_bias, *head, *head_bias, *output, *output_bias;
+  };
+  static bool read_member(SectionReader& in, Member& member);
+
+  uint32_t member_count_ = 0;
+  Member members_[kMostMembers];
 };
 
 // Bounds of what the network may add, in log space; training applies the same.

@@ -67,7 +67,7 @@ TEST(TreeNetwork, loops_agree_with_the_definition_at_every_width) {
   std::mt19937 random(8);
   for (auto [hidden, head] : {std::pair{16u, 16u}, {48u, 32u}, {64u, 32u}, {112u, 80u}}) {
     NetworkWeights weights = test::random_weights(random, hidden, head);
-    std::vector<std::byte> section = write_network(weights);
+    std::vector<std::byte> section = write_network(std::span(&weights, 1));
     TreeNetwork network;
     ASSERT_TRUE(network.open(section));
     OwnedRecord r = test::random_plan(random, 25);
@@ -84,6 +84,36 @@ TEST(TreeNetwork, loops_agree_with_the_definition_at_every_width) {
   }
 }
 
+TEST(TreeNetwork, answers_with_the_mean_of_its_members) {
+  std::mt19937 random(10);
+  std::vector<NetworkWeights> members{test::random_weights(random, 16, 16),
+                                      test::random_weights(random, 64, 32),
+                                      test::random_weights(random, 48, 16)};
+  members[1].identity_rows[kIndexIdentity]++;
+  members[1].identity[kIndexIdentity].resize(size_t{64} * (kFirstIdentity + 2));
+  const std::vector<std::byte> section = write_network(members);
+  TreeNetwork network;
+  ASSERT_TRUE(network.open(section));
+  EXPECT_EQ(network.identity_rows(kIndexIdentity), kFirstIdentity + 1) << "what all have";
+  OwnedRecord r = test::random_plan(random, 12);
+  std::vector<NodePlace> places(12);
+  std::vector<NodeFeatures> features(12);
+  encode_features(r.view(), places.data(), features.data());
+  const std::vector<uint32_t> rows(12 * kIdentityCount, kFirstIdentity);
+  std::vector<float> scratch(network.scratch_floats(12)), out(12 * kLaneCount, 1e9f);
+  network.run(r.nodes.data(), features.data(), rows.data(), 12, scratch.data(), out.data());
+  std::vector<float> expected(out.size());
+  for (const NetworkWeights& member : members) {
+    const std::vector<float> one = PlainNetwork(member).run(r, features, rows);
+    for (size_t i = 0; i < out.size(); i++) expected[i] += one[i] / 3;
+  }
+  for (size_t i = 0; i < out.size(); i++)
+    EXPECT_NEAR(out[i], expected[i], 1e-4 * (1 + std::abs(expected[i])));
+  EXPECT_FALSE(network.open(write_network({})));
+  EXPECT_FALSE(network.open(write_network(std::vector(kMostMembers + 1, members[0]))));
+  EXPECT_FALSE(network.open(std::span(section).first(section.size() - 64)));
+}
+
 TEST(TreeNetwork, refuses_dimensions_that_do_not_fit) {
   std::mt19937 random(9);
   NetworkWeights weights = test::random_weights(random, 16, 16);
@@ -91,10 +121,10 @@ TEST(TreeNetwork, refuses_dimensions_that_do_not_fit) {
   for (uint32_t hidden : {0u, 15u, 32u, 1024u, 0xfffffff0u}) {
     NetworkWeights other = weights;
     other.hidden = hidden;
-    EXPECT_FALSE(network.open(write_network(other)));
+    EXPECT_FALSE(network.open(write_network(std::span(&other, 1))));
   }
   weights.cell[3] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_FALSE(network.open(write_network(weights)));
+  EXPECT_FALSE(network.open(write_network(std::span(&weights, 1))));
 }
 
 TEST(ComposeTimes, adds_up_own_work_and_follows_predicted_rows) {

@@ -80,7 +80,7 @@ inline std::vector<std::byte> make_bundle(bool with_network) {
   writer.add(Section::kKnown, kKnownVersion, write_known(known));
   if (with_network)
     writer.add(Section::kTreeNetwork, kNetworkVersion,
-               write_network(random_weights(random, 16, 16)));
+               write_network(std::vector{random_weights(random, 16, 16)}));
   std::vector<std::byte> draft = writer.finish(fake_sha256);
   Model model;
   if (open_without_canary(model, draft) != BundleStatus::kOk) return {};

@@ -50,7 +50,7 @@ struct Setting {
     } catch (const TrainingCancelled&) {
       return {};
     }
-    return write_network(trainer.weights());
+    return write_network(std::vector{trainer.weights()});
   }
 };
 

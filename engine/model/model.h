@@ -22,7 +22,8 @@
 namespace predictor::engine {
 
 // Where a training keeps what it needs to go on after its process has died. A stage is one network
-// of the training, the content is whatever the template wrote, verified. Used by one thread.
+// of the training, the content is whatever the template wrote, verified. Each stage is used by
+// one thread, and there may be several at a time.
 class Checkpoints {
  public:
   virtual ~Checkpoints() = default;

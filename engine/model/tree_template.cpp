@@ -13,7 +13,7 @@
 #include "engine/model/operator_costs.h"
 #include "engine/model/plan_cache_builder.h"
 #include "engine/model/tree_forest.h"
-#include "engine/model/tree_trainer.h"
+#include "engine/model/tree_members.h"
 #include "plan/cost_bundle.h"
 #include "plan/predict.h"
 
@@ -31,6 +31,7 @@ constexpr size_t kFoldPlans = 2500;    // trained on per fold, at most
 constexpr double kPlanPasses = 400e3;  // of 10 nodes, that all epochs of the main training may take
 constexpr double kFoldPasses = 60e3;
 constexpr int kFoldEpochs = 60;
+constexpr int kMembers = 2;  // of what serves; what only calibrates has one
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -208,17 +209,20 @@ std::vector<float> train_network(Job& job, std::span<const int> training,
   Shifted all;
   all.plans.assign(training.begin(), training.end());
   all.plans.insert(all.plans.end(), validation.begin(), validation.end());
-  std::vector<float> withheld_shifts;
-  std::vector<std::byte> forest_of_all;
+  std::vector<int> asked = all.plans;
+  asked.insert(asked.end(), withheld.begin(), withheld.end());
   attempt_with_less_memory(options, job.result.note, [&] {
-    TreeTrainer trainer(job.data, parts.known, options);
-    TrainerResult run =
-        trainer.train(training, validation, make_reporter(job, phase, options.epochs));
-    parts.network = write_network(trainer.weights());
-    all.shifts = trainer.instrumentation_shift(all.plans);
-    withheld_shifts = trainer.instrumentation_shift(withheld);
-    if (main != nullptr) main->run = run;
+    TrainedMembers trained =
+        train_members(job.data, parts.known, options, main != nullptr ? kMembers : 1, training,
+                      validation, asked, make_reporter(job, phase, options.epochs));
+    parts.network = write_network(trained.weights);
+    all.shifts = std::move(trained.shifts);
+    if (main != nullptr) main->run = trained.run;
   });
+  const std::vector<float> withheld_shifts(
+      all.shifts.begin() + static_cast<std::ptrdiff_t>(all.plans.size()), all.shifts.end());
+  all.shifts.resize(all.plans.size());
+  std::vector<std::byte> forest_of_all;
   parts.forest = train_tree_forest(job.records, job.data, training, validation, all.shifts,
                                    job.options, main != nullptr ? &forest_of_all : nullptr);
   const std::span<const float> shifts = std::span(all.shifts).first(training.size());
@@ -366,7 +370,8 @@ Calibration calibrate(const std::vector<Withheld>& validation,
   if (seen_plan.size() < kEnoughWithheld) seen_plan = validation;
   if (seen_query.size() < kEnoughWithheld) seen_query = validation;
   auto answer_familiar = [&unseen](std::vector<Withheld> familiar) {
-    const Blend blend = fuse_familiar(familiar, 1);
+    constexpr double kWidth = 1.3;
+    const Blend blend = fuse_familiar(familiar, kWidth);
     fill_up(familiar, unseen);
     return calibrate_familiar(familiar, blend);
   };

@@ -69,8 +69,8 @@ TEST(TreeTrainer, runtime_agrees_with_torch_and_training_is_deterministic) {
   TreeTrainer trainer(data, known, options), again(data, known, options);
   trainer.train(plans, {}, keep_on);
   again.train(plans, {}, keep_on);
-  std::vector<std::byte> section = write_network(trainer.weights());
-  EXPECT_EQ(section, write_network(again.weights()));
+  std::vector<std::byte> section = write_network(std::vector{trainer.weights()});
+  EXPECT_EQ(section, write_network(std::vector{again.weights()}));
 
   TreeNetwork network;
   Known lookup;

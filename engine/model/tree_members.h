@@ -1,0 +1,34 @@
+// tree_members.h - the networks of one training, which differ by their seeds alone. Each errs by
+// chance in its own way, so that their mean answer (plan/network.h) errs less than any one does. No
+// Torch in here.
+#ifndef PREDICTOR_ENGINE_MODEL_TREE_MEMBERS_H
+#define PREDICTOR_ENGINE_MODEL_TREE_MEMBERS_H
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "engine/model/tree_trainer.h"
+
+namespace predictor::engine {
+
+struct TrainedMembers {
+  std::vector<NetworkWeights> weights;
+  std::vector<float> shifts;  // what the instrumentation of each plan asked for adds to ln ms
+  TrainerResult run;          // of the first
+};
+
+// Trains `count` networks as TreeTrainer::train() does: side by side where there is a thread for
+// each, and then with the same result as one after the other on one thread. `keep_on` is called
+// from the calling thread; its epochs are means over the networks. The seconds in `options` are
+// those of all together, and the stages of the networks after the first are called "STAGE-2" and so
+// on.
+TrainedMembers train_members(const Dataset& data, const KnownContent& known,
+                             const TrainerOptions& options, int count,
+                             std::span<const int> training, std::span<const int> validation,
+                             std::span<const int> asked,
+                             const std::function<bool(const EpochReport&)>& keep_on);
+
+}  // namespace predictor::engine
+
+#endif
