@@ -1,7 +1,7 @@
 // checkpoint_files.h - a job's checkpoints as files: DIRECTORY/STAGE.checkpoint, each with its own
 // checksum in front. What is damaged is not loaded; the training then begins that stage again.
 //
-// Used by one thread at a time.
+// Each stage is used by one thread, and there may be several at a time.
 #ifndef PREDICTOR_ENGINE_CHECKPOINT_FILES_H
 #define PREDICTOR_ENGINE_CHECKPOINT_FILES_H
 

@@ -127,6 +127,14 @@ BundleStatus BundleView::open(std::span<const std::byte> bytes, Sha256Function s
   return BundleStatus::kOk;
 }
 
+bool BundleView::has(Section type) const {
+  if (bytes_.empty()) return false;
+  const uint32_t sections = read_at<Header>(bytes_, 0).sections;
+  for (uint32_t i = 0; i < sections; i++)
+    if (entry_at(bytes_, i).type == static_cast<uint32_t>(type)) return true;
+  return false;
+}
+
 std::span<const std::byte> BundleView::section(Section type, uint32_t version) const {
   if (bytes_.empty()) return {};
   uint32_t sections = read_at<Header>(bytes_, 0).sections;

@@ -25,7 +25,7 @@ class FlatTable {
   // that came before.
   static std::vector<std::byte> write(std::span<const Entry> entries, size_t limit) {
     entries = entries.first(std::min(entries.size(), limit));
-    const size_t capacity = std::bit_ceil(entries.size() + entries.size() / 2 + 2);
+    const size_t capacity = std::bit_ceil(entries.size() + entries.size() / 3 + 2);
     std::vector<Entry> slots(capacity);
     for (const Entry& entry : entries) {
       if (entry.key == 0) continue;

@@ -1,8 +1,10 @@
 // kernels.h - the loops that networks in plan/ are made of: rows of floats times matrices.
 //
-// For the .cpp files of networks alone. The callers are compiled once for each width of vectors
-// (PREDICTOR_WIDE), and what is here is inlined into each of them, so it must be PREDICTOR_INLINE.
-// Widths are multiples of kLaneCount; sums are made in one order on every target.
+// For the .cpp files of networks alone. Whatever uses these loops is a template over the floats in
+// a register, `V`, that PREDICTOR_FOR_EVERY_CPU compiles for each width there is; it and what is
+// here is inlined into that, so it must be PREDICTOR_INLINE. Vectors are as wide as registers and
+// no wider: compilers make wider ones of scalars, which costs a factor of ten. Widths are multiples
+// of kLaneCount; sums are made in one order on every target.
 #ifndef PREDICTOR_PLAN_KERNELS_H
 #define PREDICTOR_PLAN_KERNELS_H
 
@@ -11,90 +13,123 @@
 
 #include "plan/network.h"
 
-// One build serves every CPU: the loader picks the widest version that this one runs.
-#if defined(__x86_64__) && defined(__gnu_linux__)
-#define PREDICTOR_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define PREDICTOR_WIDE
-#endif
 #define PREDICTOR_INLINE __attribute__((always_inline)) inline
+
+// Defines the function `name parameters`, which calls name_as<V> arguments.
+#if defined(__x86_64__) && defined(__gnu_linux__)
+#define PREDICTOR_FOR_EVERY_CPU(name, parameters, arguments)                                 \
+  __attribute__((target("avx512f"))) void name##_512 parameters { name##_as<16> arguments; } \
+  __attribute__((target("avx2,fma"))) void name##_256 parameters { name##_as<8> arguments; } \
+  void name parameters {                                                                     \
+    if (register_floats == 16) return name##_512 arguments;                                  \
+    if (register_floats == 8) return name##_256 arguments;                                   \
+    name##_as<4> arguments;                                                                  \
+  }
+#else
+#define PREDICTOR_FOR_EVERY_CPU(name, parameters, arguments) \
+  void name parameters { name##_as<4> arguments; }
+#endif
 
 namespace predictor {
 
-// The compiler lowers this to what the target has: one 512-bit register, two of 256 or four of 128.
-// Passed by pointer only: its calling convention differs between targets, and clang takes what a
-// function returns by reference for aligned in full.
-typedef float Lanes __attribute__((vector_size(kLaneCount * sizeof(float)), aligned(4), may_alias));
+// Floats in a register of this CPU: 16, 8 or 4. Only tests set it, to less.
+extern int register_floats;
 
-PREDICTOR_INLINE const Lanes* lanes(const float* p) { return reinterpret_cast<const Lanes*>(p); }
-PREDICTOR_INLINE Lanes* lanes(float* p) { return reinterpret_cast<Lanes*>(p); }
+// Passed by pointer only: how functions pass vectors differs between targets, and clang takes what
+// a function returns by reference for aligned in full.
+template <int V>
+struct VectorOf;
+template <>
+struct VectorOf<16> {
+  typedef float Type __attribute__((vector_size(64), aligned(4), may_alias));
+};
+template <>
+struct VectorOf<8> {
+  typedef float Type __attribute__((vector_size(32), aligned(4), may_alias));
+};
+template <>
+struct VectorOf<4> {
+  typedef float Type __attribute__((vector_size(16), aligned(4), may_alias));
+};
+template <int V>
+using Vector = typename VectorOf<V>::Type;
 
-// y[0 .. kBlocks * kLaneCount) += x W for as many blocks of columns of W. Each input of kPhases in
-// turn has sums of its own: eight in flight hide the latency of an addition. The loops over them
-// are unrolled, because the sums must stay in registers.
-template <int kBlocks, int kPhases>
-PREDICTOR_INLINE void add_blocks(const float* x, int inputs, const float* weights, int stride,
-                                 float* y) {
-  Lanes sum[kPhases][kBlocks] = {};
-  int i = 0;
-  for (; i + kPhases <= inputs; i += kPhases, weights += kPhases * stride) {
-#pragma GCC unroll 8
-    for (int p = 0; p < kPhases; p++) {
-#pragma GCC unroll 8
-      for (int b = 0; b < kBlocks; b++)
-        sum[p][b] += x[i + p] * *lanes(weights + p * stride + b * kLaneCount);
-    }
-  }
-  for (; i < inputs; i++, weights += stride) {
-#pragma GCC unroll 8
-    for (int b = 0; b < kBlocks; b++) sum[0][b] += x[i] * *lanes(weights + b * kLaneCount);
-  }
-#pragma GCC unroll 8
-  for (int b = 0; b < kBlocks; b++) {
-#pragma GCC unroll 8
-    for (int p = 1; p < kPhases; p++) sum[0][b] += sum[p][b];
-    *lanes(y + b * kLaneCount) += sum[0][b];
-  }
+template <int V>
+PREDICTOR_INLINE const Vector<V>* vector_at(const float* p) {
+  return reinterpret_cast<const Vector<V>*>(p);
+}
+template <int V>
+PREDICTOR_INLINE Vector<V>* vector_at(float* p) {
+  return reinterpret_cast<Vector<V>*>(p);
 }
 
-// y += x W, where W is [inputs, outputs] and outputs a multiple of kLaneCount.
+// y[0 .. kCount * V) += x W for as many columns of W. Even and odd inputs apart, because eight sums
+// in flight hide the latency of an addition; the loops over them are unrolled, because they must
+// stay in registers.
+template <int V, int kCount>
+PREDICTOR_INLINE void add_columns(const float* x, int inputs, const float* weights, int stride,
+                                  float* y) {
+  Vector<V> even[kCount] = {}, odd[kCount] = {};
+  int i = 0;
+  for (; i + 2 <= inputs; i += 2, weights += 2 * stride) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kCount; k++) even[k] += x[i] * *vector_at<V>(weights + k * V);
+#pragma GCC unroll 4
+    for (int k = 0; k < kCount; k++) odd[k] += x[i + 1] * *vector_at<V>(weights + stride + k * V);
+  }
+  if (i < inputs) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kCount; k++) even[k] += x[i] * *vector_at<V>(weights + k * V);
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < kCount; k++) *vector_at<V>(y + k * V) += even[k] + odd[k];
+}
+
+// y += x W, where W is [inputs, outputs].
+template <int V>
 PREDICTOR_INLINE void add_product(const float* x, int inputs, const float* weights, int outputs,
                                   float* y) {
   int column = 0;
-  for (; column + 4 * kLaneCount <= outputs; column += 4 * kLaneCount)
-    add_blocks<4, 2>(x, inputs, weights + column, outputs, y + column);
-  for (; column + 2 * kLaneCount <= outputs; column += 2 * kLaneCount)
-    add_blocks<2, 4>(x, inputs, weights + column, outputs, y + column);
-  if (column < outputs) add_blocks<1, 4>(x, inputs, weights + column, outputs, y + column);
+  for (; column + 4 * V <= outputs; column += 4 * V)
+    add_columns<V, 4>(x, inputs, weights + column, outputs, y + column);
+  for (; column + 2 * V <= outputs; column += 2 * V)
+    add_columns<V, 2>(x, inputs, weights + column, outputs, y + column);
+  if (column < outputs) add_columns<V, 1>(x, inputs, weights + column, outputs, y + column);
 }
 
+template <int V>
 PREDICTOR_INLINE void add_row(const float* row, int width, float* y) {
-  for (int j = 0; j < width; j += kLaneCount) *lanes(y + j) += *lanes(row + j);
+  for (int j = 0; j < width; j += V) *vector_at<V>(y + j) += *vector_at<V>(row + j);
 }
 
-// y += each of the rows. Written out for four blocks, so that the sums stay in registers.
-PREDICTOR_INLINE void add_rows(const float* const* rows, int count, int width, float* y) {
-  int j = 0;
-  for (; j + 4 * kLaneCount <= width; j += 4 * kLaneCount) {
-    Lanes sum0 = *lanes(y + j), sum1 = *lanes(y + j + kLaneCount);
-    Lanes sum2 = *lanes(y + j + 2 * kLaneCount), sum3 = *lanes(y + j + 3 * kLaneCount);
-    for (int i = 0; i < count; i++) {
-      const float* row = rows[i] + j;
-      sum0 += *lanes(row), sum1 += *lanes(row + kLaneCount);
-      sum2 += *lanes(row + 2 * kLaneCount), sum3 += *lanes(row + 3 * kLaneCount);
-    }
-    *lanes(y + j) = sum0, *lanes(y + j + kLaneCount) = sum1;
-    *lanes(y + j + 2 * kLaneCount) = sum2, *lanes(y + j + 3 * kLaneCount) = sum3;
+// y[0 .. kCount * V) += those columns of each of the rows.
+template <int V, int kCount>
+PREDICTOR_INLINE void add_row_columns(const float* const* rows, int count, int column, float* y) {
+  Vector<V> sum[kCount];
+#pragma GCC unroll 4
+  for (int k = 0; k < kCount; k++) sum[k] = *vector_at<V>(y + column + k * V);
+  for (int i = 0; i < count; i++) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kCount; k++) sum[k] += *vector_at<V>(rows[i] + column + k * V);
   }
-  for (; j < width; j += kLaneCount)
-    for (int i = 0; i < count; i++) *lanes(y + j) += *lanes(rows[i] + j);
+#pragma GCC unroll 4
+  for (int k = 0; k < kCount; k++) *vector_at<V>(y + column + k * V) = sum[k];
 }
 
+// y += each of the rows.
+template <int V>
+PREDICTOR_INLINE void add_rows(const float* const* rows, int count, int width, float* y) {
+  int column = 0;
+  for (; column + 4 * V <= width; column += 4 * V) add_row_columns<V, 4>(rows, count, column, y);
+  for (; column < width; column += V) add_row_columns<V, 1>(rows, count, column, y);
+}
+
+template <int V>
 PREDICTOR_INLINE void relu(int width, float* y) {
-  const Lanes zero = {};
-  for (int j = 0; j < width; j += kLaneCount) {
-    Lanes x = *lanes(y + j);
-    *lanes(y + j) = x > zero ? x : zero;
+  const Vector<V> zero = {};
+  for (int j = 0; j < width; j += V) {
+    Vector<V> x = *vector_at<V>(y + j);
+    *vector_at<V>(y + j) = x > zero ? x : zero;
   }
 }
 

@@ -14,8 +14,9 @@ namespace predictor {
 
 inline constexpr uint32_t kKnownVersion = 1;
 
-// Most rows of each identity's table; with 64 floats a row all four stay below 2 MB.
+// Most rows of each identity's table; with 64 floats a row all four of two networks take 4 MB.
 inline constexpr size_t kMostIdentities = 2000;
+inline constexpr size_t kMostSignatures = 32000;  // of plans, and as many of queries
 
 // How close a plan is to those of the training; answers are calibrated for each level apart.
 enum Familiarity : int {

@@ -14,26 +14,40 @@ constexpr uint32_t kLayers = 2;
 constexpr uint32_t kGates = 4;
 
 // y += x W; most features of a node are 0, which need no work.
-PREDICTOR_WIDE void add_sparse_product(const float* x, int inputs, const float* weights,
-                                       int outputs, float* y) {
+template <int V>
+PREDICTOR_INLINE void add_sparse_product_as(const float* x, int inputs, const float* weights,
+                                            int outputs, float* y) {
   for (int i = 0; i < inputs; i++) {
     if (x[i] == 0) continue;
     const float* row = weights + static_cast<size_t>(i) * outputs;
-    for (int j = 0; j < outputs; j += kLaneCount) *lanes(y + j) += x[i] * *lanes(row + j);
+    for (int j = 0; j < outputs; j += V) *vector_at<V>(y + j) += x[i] * *vector_at<V>(row + j);
   }
 }
 
-PREDICTOR_WIDE void add_dense_product(const float* x, int inputs, const float* weights, int outputs,
-                                      float* y) {
-  add_product(x, inputs, weights, outputs, y);
+template <int V>
+PREDICTOR_INLINE void add_dense_product_as(const float* x, int inputs, const float* weights,
+                                           int outputs, float* y) {
+  add_product<V>(x, inputs, weights, outputs, y);
 }
 
-PREDICTOR_WIDE void run_dense(const float* x, const float* weights, const float* bias, int width,
-                              float* y) {
+template <int V>
+PREDICTOR_INLINE void run_dense_as(const float* x, const float* weights, const float* bias,
+                                   int width, float* y) {
   std::memcpy(y, bias, static_cast<size_t>(width) * sizeof(float));
-  add_product(x, width, weights, width, y);
-  relu(width, y);
+  add_product<V>(x, width, weights, width, y);
+  relu<V>(width, y);
 }
+
+PREDICTOR_FOR_EVERY_CPU(add_sparse_product,
+                        (const float* x, int inputs, const float* weights, int outputs, float* y),
+                        (x, inputs, weights, outputs, y))
+PREDICTOR_FOR_EVERY_CPU(add_dense_product,
+                        (const float* x, int inputs, const float* weights, int outputs, float* y),
+                        (x, inputs, weights, outputs, y))
+PREDICTOR_FOR_EVERY_CPU(run_dense,
+                        (const float* x, const float* weights, const float* bias, int width,
+                         float* y),
+                        (x, weights, bias, width, y))
 
 float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
 

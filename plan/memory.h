@@ -17,7 +17,7 @@
 namespace predictor {
 
 inline constexpr uint32_t kMemoryVersion = 2;
-inline constexpr size_t kMemoryLimit = size_t{1} << 16;  // entries; 3 MB with their empty slots
+inline constexpr size_t kMemoryLimit = 49000;  // entries; 1.6 MB with their empty slots
 
 // What is known of the rows under one key, as means over queries.
 struct Remembered {

@@ -11,13 +11,18 @@ namespace predictor {
 namespace {
 
 // y = y / rms(y). Sixteen partial sums, so that every target adds in the same order.
+template <int V>
 PREDICTOR_INLINE void normalize(int width, float* y) {
-  Lanes squares = {};
-  for (int j = 0; j < width; j += kLaneCount) squares += *lanes(y + j) * *lanes(y + j);
+  float squares[kLaneCount] = {};
+  for (int j = 0; j < width; j += kLaneCount) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kLaneCount; k += V)
+      *vector_at<V>(squares + k) += *vector_at<V>(y + j + k) * *vector_at<V>(y + j + k);
+  }
   float sum = 0;
-  for (int lane = 0; lane < kLaneCount; lane++) sum += squares[lane];
-  float scale = 1 / std::sqrt(sum / static_cast<float>(width) + 1e-6f);
-  for (int j = 0; j < width; j += kLaneCount) *lanes(y + j) *= scale;
+  for (float square : squares) sum += square;
+  const float scale = 1 / std::sqrt(sum / static_cast<float>(width) + 1e-6f);
+  for (int j = 0; j < width; j += V) *vector_at<V>(y + j) *= scale;
 }
 
 struct InputLayer {
@@ -26,8 +31,9 @@ struct InputLayer {
   const float* const* identity;
 };
 
-PREDICTOR_WIDE void run_input(const InputLayer& layer, const NodeFeatures* features,
-                              const uint32_t* rows, int nodes, float* z) {
+template <int V>
+PREDICTOR_INLINE void run_input(const InputLayer& layer, const NodeFeatures* features,
+                                const uint32_t* rows, int nodes, float* z) {
   for (int i = 0; i < nodes; i++) {
     const NodeFeatures& f = features[i];
     float* y = z + static_cast<size_t>(i) * layer.hidden;
@@ -44,8 +50,8 @@ PREDICTOR_WIDE void run_input(const InputLayer& layer, const NodeFeatures* featu
         added[count++] = layer.identity[t] + static_cast<size_t>(row) * layer.hidden;
     }
     std::memcpy(y, layer.bias, static_cast<size_t>(layer.hidden) * sizeof(float));
-    add_product(x, kNumericCount, layer.numeric, layer.hidden, y);
-    add_rows(added, count, layer.hidden, y);
+    add_product<V>(x, kNumericCount, layer.numeric, layer.hidden, y);
+    add_rows<V>(added, count, layer.hidden, y);
   }
 }
 
@@ -57,21 +63,22 @@ struct Recurrence {
 
 // Children stand behind their parents, so walking backwards meets every child first. `state` holds
 // z on entry and h on return.
-PREDICTOR_WIDE void run_tree(const Recurrence& tree, const PredictorNode* plan, int nodes,
-                             float* state) {
+template <int V>
+PREDICTOR_INLINE void run_tree(const Recurrence& tree, const PredictorNode* plan, int nodes,
+                               float* state) {
   const int width = tree.hidden;
   float gate[kMaxWidth];
   for (int i = nodes - 1; i >= 0; i--) {
     float* v = state + static_cast<size_t>(i) * width;
-    relu(width, v);
+    relu<V>(width, v);
     std::memcpy(gate, tree.cell_bias, static_cast<size_t>(width) * sizeof(float));
-    add_product(v, width, tree.cell, width, gate);
-    relu(width, gate);
-    add_row(gate, width, v);
-    normalize(width, v);
+    add_product<V>(v, width, tree.cell, width, gate);
+    relu<V>(width, gate);
+    add_row<V>(gate, width, v);
+    normalize<V>(width, v);
     if (i == 0) break;
     float* parent = state + static_cast<size_t>(plan[i].parent) * width;
-    add_product(v, width, tree.message[child_role(plan[i].relationship)], width, parent);
+    add_product<V>(v, width, tree.message[child_role(plan[i].relationship)], width, parent);
   }
 }
 
@@ -82,20 +89,42 @@ struct Head {
 };
 
 // Adds to `out`.
-
-PREDICTOR_WIDE void run_head(const Head& head, int nodes, const float* state, float* out) {
+template <int V>
+PREDICTOR_INLINE void run_head(const Head& head, int nodes, const float* state, float* out) {
   float inner[kMaxWidth];
   for (int i = 0; i < nodes; i++) {
     std::memcpy(inner, head.head_bias, static_cast<size_t>(head.head_hidden) * sizeof(float));
-    add_product(state + static_cast<size_t>(i) * head.hidden, head.hidden, head.head,
-                head.head_hidden, inner);
-    relu(head.head_hidden, inner);
+    add_product<V>(state + static_cast<size_t>(i) * head.hidden, head.hidden, head.head,
+                   head.head_hidden, inner);
+    relu<V>(head.head_hidden, inner);
     float answers[kLaneCount];
     std::memcpy(answers, head.output_bias, sizeof answers);
-    add_product(inner, head.head_hidden, head.output, kLaneCount, answers);
-    *lanes(out + static_cast<size_t>(i) * kLaneCount) += head.share * *lanes(answers);
+    add_product<V>(inner, head.head_hidden, head.output, kLaneCount, answers);
+    float* sum = out + static_cast<size_t>(i) * kLaneCount;
+    for (int k = 0; k < kLaneCount; k++) sum[k] += head.share * answers[k];
   }
 }
+
+struct Layers {
+  InputLayer input;
+  Recurrence tree;
+  Head head;
+};
+
+template <int V>
+PREDICTOR_INLINE void run_layers_as(const Layers& layers, const PredictorNode* plan,
+                                    const NodeFeatures* features, const uint32_t* rows, int nodes,
+                                    float* scratch, float* out) {
+  run_input<V>(layers.input, features, rows, nodes, scratch);
+  run_tree<V>(layers.tree, plan, nodes, scratch);
+  run_head<V>(layers.head, nodes, scratch, out);
+}
+
+PREDICTOR_FOR_EVERY_CPU(run_layers,
+                        (const Layers& layers, const PredictorNode* plan,
+                         const NodeFeatures* features, const uint32_t* rows, int nodes,
+                         float* scratch, float* out),
+                        (layers, plan, features, rows, nodes, scratch, out))
 
 bool is_width(uint32_t width) { return width > 0 && width <= kMaxWidth && width % kLaneCount == 0; }
 
@@ -185,11 +214,11 @@ void TreeNetwork::run(const PredictorNode* plan, const NodeFeatures* features, c
   for (const Member& m : std::span(members_, member_count_)) {
     const int hidden = static_cast<int>(m.hidden);
     const int head_hidden = static_cast<int>(m.head_hidden);
-    run_input({hidden, m.clip_low, m.clip_high, m.numeric, m.input_bias, m.category, m.identity},
-              features, rows, nodes, scratch);
-    run_tree({hidden, m.message, m.cell, m.cell_bias}, plan, nodes, scratch);
-    run_head({hidden, head_hidden, m.head, m.head_bias, m.output, m.output_bias, share}, nodes,
-             scratch, out);
+    const Layers layers{
+        {hidden, m.clip_low, m.clip_high, m.numeric, m.input_bias, m.category, m.identity},
+        {hidden, m.message, m.cell, m.cell_bias},
+        {hidden, head_hidden, m.head, m.head_bias, m.output, m.output_bias, share}};
+    run_layers(layers, plan, features, rows, nodes, scratch, out);
   }
   for (int i = 0; i < nodes; i++)
     out[i * kLaneCount + kOutRows] += features[i].numeric[kRecalledRows];

@@ -6,6 +6,7 @@
 //   u = z + sum over children of M[role] h(child)
 //   v = relu(u);  y = v + relu(v C + c);  h = y / rms(y)                state of a node
 //   o = relu(h G + g) O + p                                             answers of a node
+// and the answers are the mean of those of several such networks
 // (rows are relative to recalled rows, see memory.h),
 // and, of the answers, one that composes times as operators do (see compose_times()).
 // engine/model/ trains it with LibTorch; a unit test holds both to the same numbers.
@@ -104,7 +105,7 @@ class TreeNetwork {
   static bool read_member(SectionReader& in, Member& member);
 
   uint32_t member_count_ = 0;
-  Member members_[kMostMembers];
+  Member members_[kMostMembers] = {};
 };
 
 // Bounds of what the network may add, in log space; training applies the same.

@@ -199,18 +199,23 @@ BundleStatus Model::read_sections(std::span<const std::byte> bytes, Sha256Functi
   if (!read_calibration(view_.section(Section::kCalibration, kCalibrationVersion), calibration_) ||
       !known_.open(view_.section(Section::kKnown, kKnownVersion)))
     return BundleStatus::kBadSection;
-  // A model that has met no rows has no memory.
-  auto memory = view_.section(Section::kMemory, kMemoryVersion);
-  if (!memory.empty() && !memory_.open(memory)) return BundleStatus::kBadSection;
-  auto cache = view_.section(Section::kPlanCache, kPlanCacheVersion);
-  if (!cache.empty() && !plan_cache_.open(cache)) return BundleStatus::kBadSection;
-  auto forest = view_.section(Section::kTreeForest, kForestVersion);
-  if (!forest.empty() && !forest_.open(forest)) return BundleStatus::kBadSection;
-  auto prices = view_.section(Section::kOperatorCosts, kOperatorCostsVersion);
-  if (!prices.empty() && !operator_costs_.open(prices)) return BundleStatus::kBadSection;
-  auto network = view_.section(Section::kTreeNetwork, kNetworkVersion);
-  if (network.empty()) return BundleStatus::kOk;  // the calibrated cost alone
-  if (!network_.open(network)) return BundleStatus::kBadSection;
+  // Each of the others may be missing: a model that has met no rows has no memory.
+  bool is_sound = true, is_old = false;
+  const auto read = [&](Section type, uint32_t version, auto& part) {
+    const auto content = view_.section(type, version);
+    if (!content.empty())
+      is_sound = is_sound && part.open(content);
+    else
+      is_old = is_old || view_.has(type);
+  };
+  read(Section::kMemory, kMemoryVersion, memory_);
+  read(Section::kPlanCache, kPlanCacheVersion, plan_cache_);
+  read(Section::kTreeForest, kForestVersion, forest_);
+  read(Section::kOperatorCosts, kOperatorCostsVersion, operator_costs_);
+  read(Section::kTreeNetwork, kNetworkVersion, network_);
+  if (is_old) return BundleStatus::kWrongVersion;
+  if (!is_sound) return BundleStatus::kBadSection;
+  if (!network_.is_open()) return BundleStatus::kOk;  // the calibrated cost alone
   for (int t = 0; t < kIdentityCount; t++)
     if (known_.row_count(t) > network_.identity_rows(t)) return BundleStatus::kBadSection;
   return BundleStatus::kOk;

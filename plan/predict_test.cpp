@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "plan/kernels.h"
 #include "plan/test_model.h"
 
 namespace predictor {
@@ -76,11 +77,15 @@ TEST(TreeNetwork, loops_agree_with_the_definition_at_every_width) {
     encode_features(r.view(), places.data(), features.data());
     std::vector<uint32_t> rows(25 * kIdentityCount);
     for (uint32_t& row : rows) row = random() % (kFirstIdentity + 1);
-    std::vector<float> scratch(network.scratch_floats(25)), out(25 * kLaneCount);
-    network.run(r.nodes.data(), features.data(), rows.data(), 25, scratch.data(), out.data());
     std::vector<float> expected = PlainNetwork(weights).run(r, features, rows);
-    for (size_t i = 0; i < out.size(); i++)
-      EXPECT_NEAR(out[i], expected[i], 1e-4 * (1 + std::abs(expected[i])));
+    const int widest = register_floats;
+    for (; register_floats >= 4; register_floats /= 2) {
+      std::vector<float> scratch(network.scratch_floats(25)), out(25 * kLaneCount);
+      network.run(r.nodes.data(), features.data(), rows.data(), 25, scratch.data(), out.data());
+      for (size_t i = 0; i < out.size(); i++)
+        EXPECT_NEAR(out[i], expected[i], 1e-4 * (1 + std::abs(expected[i]))) << register_floats;
+    }
+    register_floats = widest;
   }
 }
 
@@ -89,8 +94,8 @@ TEST(TreeNetwork, answers_with_the_mean_of_its_members) {
   std::vector<NetworkWeights> members{test::random_weights(random, 16, 16),
                                       test::random_weights(random, 64, 32),
                                       test::random_weights(random, 48, 16)};
-  members[1].identity_rows[kIndexIdentity]++;
-  members[1].identity[kIndexIdentity].resize(size_t{64} * (kFirstIdentity + 2));
+  members[0].identity_rows[kIndexIdentity]++;
+  members[0].identity[kIndexIdentity].resize(size_t{16} * (kFirstIdentity + 2));
   const std::vector<std::byte> section = write_network(members);
   TreeNetwork network;
   ASSERT_TRUE(network.open(section));
@@ -112,6 +117,11 @@ TEST(TreeNetwork, answers_with_the_mean_of_its_members) {
   EXPECT_FALSE(network.open(write_network({})));
   EXPECT_FALSE(network.open(write_network(std::vector(kMostMembers + 1, members[0]))));
   EXPECT_FALSE(network.open(std::span(section).first(section.size() - 64)));
+  for (uint32_t count : {1u, 2u, 4u}) {
+    std::vector<std::byte> other = section;
+    std::memcpy(other.data(), &count, sizeof count);
+    EXPECT_FALSE(network.open(other)) << "there are three";
+  }
 }
 
 TEST(TreeNetwork, refuses_dimensions_that_do_not_fit) {
@@ -141,6 +151,70 @@ TEST(ComposeTimes, adds_up_own_work_and_follows_predicted_rows) {
   compose_times(places, r.nodes.data(), answers, 4, 0, loops, log_total);
   EXPECT_NEAR(std::exp(log_total[3]), 3 * own[3], 1e-2 * own[3]);
   EXPECT_NEAR(std::exp(log_total[2]), own[2], 1e-3 * own[2]);
+}
+
+// What training may put into a bundle at most, as engine/model/tree_template.cpp does.
+TEST(Model, fits_its_limit_when_every_table_is_full) {
+  std::mt19937 random(11);
+  BundleWriter writer;
+  writer.add(Section::kInfo, kInfoVersion, write_info({}));
+  writer.add(Section::kCalibration, kCalibrationVersion,
+             write_calibration(test::some_calibration()));
+  KnownContent known;
+  auto fill = [](std::vector<uint64_t>& hashes, size_t count) {
+    for (size_t i = 0; i < count; i++) hashes.push_back((i + 1) * 0x9e3779b97f4a7c15u);
+  };
+  for (auto& table : known.identities) fill(table, kMostIdentities);
+  fill(known.signatures, kMostSignatures), fill(known.queries, kMostSignatures);
+  writer.add(Section::kKnown, kKnownVersion, write_known(known));
+  std::vector<NetworkWeights> members(2, test::random_weights(random, 64, 32));
+  for (NetworkWeights& member : members)
+    for (int t = 0; t < kIdentityCount; t++) {
+      member.identity_rows[t] = kMostIdentities + kFirstIdentity;
+      member.identity[t].resize(size_t{64} * member.identity_rows[t]);
+    }
+  writer.add(Section::kTreeNetwork, kNetworkVersion, write_network(members));
+  auto write_table = [&]<typename Entry>(std::vector<Entry> entries, size_t limit) {
+    entries.resize(limit);
+    for (size_t i = 0; i < limit; i++) entries[i].key = (i + 1) * 0x9e3779b97f4a7c15u;
+    return FlatTable<Entry>::write(entries, limit);
+  };
+  writer.add(Section::kMemory, kMemoryVersion,
+             write_table(std::vector<Remembered>(), kMemoryLimit));
+  writer.add(Section::kPlanCache, kPlanCacheVersion,
+             write_table(std::vector<CachedTime>(), kPlanCacheLimit));
+  ForestContent forest;
+  constexpr uint16_t kTreeNodes = 127;
+  std::vector<ForestNode> tree(kTreeNodes);
+  for (uint16_t i = 0; i < kTreeNodes; i++) {
+    const bool is_leaf = 2 * i + 1 >= kTreeNodes;
+    tree[i].feature =
+        is_leaf ? static_cast<uint16_t>(flat_feature_count(forest.features.view())) : 0;
+    tree[i].ahead = is_leaf ? 0 : static_cast<uint16_t>(i + 1);
+  }
+  forest.trees.assign(300, tree);
+  writer.add(Section::kTreeForest, kForestVersion, write_forest(forest));
+  const std::vector<std::byte> bytes = writer.finish(test::fake_sha256);
+  ASSERT_FALSE(bytes.empty());
+  Model model;
+  EXPECT_EQ(open_without_canary(model, bytes), BundleStatus::kOk);
+  EXPECT_LT(bytes.size(), kBundleSizeLimit - (size_t{64} << 10)) << "prices, and a canary";
+}
+
+TEST(Model, is_refused_if_a_part_is_of_another_version) {
+  std::mt19937 random(12);
+  for (Section type : {Section::kTreeNetwork, Section::kMemory, Section::kTreeForest,
+                       Section::kPlanCache, Section::kOperatorCosts}) {
+    BundleWriter writer;
+    writer.add(Section::kInfo, kInfoVersion, write_info({}));
+    writer.add(Section::kCalibration, kCalibrationVersion,
+               write_calibration(test::some_calibration()));
+    writer.add(Section::kKnown, kKnownVersion, write_known({}));
+    writer.add(type, 1000, write_network(std::vector{test::random_weights(random, 16, 16)}));
+    Model model;
+    EXPECT_EQ(open_without_canary(model, writer.finish(test::fake_sha256)),
+              BundleStatus::kWrongVersion);
+  }
 }
 
 class ModelTest : public ::testing::TestWithParam<bool> {

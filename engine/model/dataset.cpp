@@ -15,7 +15,6 @@ namespace {
 constexpr float kNoLabel = std::numeric_limits<float>::quiet_NaN();
 constexpr float kLeastWeight = 0.1f;
 
-constexpr size_t kSignatureLimit = 32000;
 // A constant seen in fewer plans than this says nothing about the next one.
 constexpr int kLeastUses[kIdentityCount] = {1, 1, 2, 3};
 
@@ -276,8 +275,8 @@ KnownContent collect_known(const Dataset& data, std::span<const int> plans) {
   KnownContent known;
   for (int t = 0; t < kIdentityCount; t++)
     known.identities[t] = most_used(uses[t], kLeastUses[t], kMostIdentities);
-  known.signatures = most_used(signatures, 1, kSignatureLimit);
-  known.queries = most_used(queries, 1, kSignatureLimit);
+  known.signatures = most_used(signatures, 1, kMostSignatures);
+  known.queries = most_used(queries, 1, kMostSignatures);
   return known;
 }
 

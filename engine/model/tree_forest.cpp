@@ -11,7 +11,7 @@
 namespace predictor::engine {
 namespace {
 
-// A walk through so many trees costs about as much as the network does.
+// A walk through so many trees costs less than the networks do.
 constexpr int kRounds = 300;
 
 class RowMaker {

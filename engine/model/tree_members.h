@@ -19,10 +19,10 @@ struct TrainedMembers {
 };
 
 // Trains `count` networks as TreeTrainer::train() does: side by side where there is a thread for
-// each, and then with the same result as one after the other on one thread. `keep_on` is called
-// from the calling thread; its epochs are means over the networks. The seconds in `options` are
-// those of all together, and the stages of the networks after the first are called "STAGE-2" and so
-// on.
+// each, else one after the other; on one thread and on `count` the result is the same. `keep_on` is
+// called from the calling thread, with the epochs of all when they follow one another and those of
+// the first when they do not. The seconds in `options` are those of all together, and the stages of
+// the networks after the first are called "STAGE-2" and so on.
 TrainedMembers train_members(const Dataset& data, const KnownContent& known,
                              const TrainerOptions& options, int count,
                              std::span<const int> training, std::span<const int> validation,

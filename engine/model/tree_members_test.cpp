@@ -3,6 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <mutex>
 #include <thread>
 
 #include "engine/model/model.h"
@@ -49,8 +54,8 @@ TEST(TreeMembers, are_the_same_side_by_side_and_in_turn) {
   ASSERT_EQ(in_turn.weights.size(), 2u);
   EXPECT_NE(in_turn.weights[0].cell, in_turn.weights[1].cell);
 
-  TreeTrainer alone(setting.data, setting.known, setting.options);
   setting.options.threads = 1;
+  TreeTrainer alone(setting.data, setting.known, setting.options);
   alone.train(setting.training, setting.validation, [](const EpochReport&) { return true; });
   EXPECT_EQ(alone.weights().cell, in_turn.weights[0].cell) << "the first has the training's seed";
   const std::vector<float> shifts = alone.instrumentation_shift(setting.validation);
@@ -69,22 +74,89 @@ TEST(TreeMembers, all_end_when_the_caller_wants_no_more) {
   }
 }
 
-// Fails to keep what the second network has learned, as a disk or a machine may.
-class Failing : public Checkpoints {
+// Keeps what was saved, and does with the second network as it is told.
+class Remembering : public Checkpoints {
  public:
-  std::optional<std::vector<std::byte>> load(const std::string&) override { return std::nullopt; }
-  void save(const std::string& stage, std::span<const std::byte>) override {
-    if (stage == "main-2") throw TrainingError("the second failed");
+  std::function<void()> on_second = [] {};
+
+  std::optional<std::vector<std::byte>> load(const std::string& stage) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = content_.find(stage);
+    if (found == content_.end()) return std::nullopt;
+    return found->second;
   }
+  void save(const std::string& stage, std::span<const std::byte> bytes) override {
+    if (stage == "main-2") on_second();
+    const std::lock_guard lock(mutex_);
+    content_[stage].assign(bytes.begin(), bytes.end());
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::vector<std::byte>> content_;
 };
 
 TEST(TreeMembers, what_ends_one_ends_all) {
   Setting setting;
-  Failing checkpoints;
+  Remembering checkpoints;
+  checkpoints.on_second = [] { throw TrainingError("the second failed"); };
   setting.options.epochs = 1000000;
   setting.options.patience = 1000000;
   setting.options.checkpoints = &checkpoints;
   EXPECT_THROW(setting.train(2, [](const EpochReport&) { return true; }), TrainingError);
+}
+
+TEST(TreeMembers, the_caller_is_asked_while_the_first_waits) {
+  Setting setting;
+  Remembering checkpoints;
+  std::atomic<bool> is_asked_again = false;
+  // The second comes no further before the caller was asked after the first was done.
+  checkpoints.on_second = [&] {
+    while (!is_asked_again) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  setting.options.checkpoints = &checkpoints;
+  int calls = 0;
+  const TrainedMembers all = setting.train(2, [&](const EpochReport&) {
+    is_asked_again = ++calls > setting.options.epochs;
+    return true;
+  });
+  EXPECT_EQ(all.weights.size(), 2u);
+  Remembering others;
+  setting.options.checkpoints = &others;
+  is_asked_again = false, calls = 0;
+  others.on_second = checkpoints.on_second;
+  EXPECT_THROW(setting.train(2,
+                             [&](const EpochReport&) {
+                               is_asked_again = ++calls > setting.options.epochs;
+                               return !is_asked_again;
+                             }),
+               TrainingCancelled);
+}
+
+TEST(TreeMembers, go_on_where_they_were_cut_off) {
+  Setting setting;
+  const auto keep_on = [](const EpochReport&) { return true; };
+  const std::vector<std::byte> whole = write_network(setting.train(1, keep_on).weights);
+  for (int stops_at : {2, 7}) {  // in the first network, and in the second
+    Remembering checkpoints;
+    setting.options.checkpoints = &checkpoints;
+    int calls = 0;
+    EXPECT_THROW(setting.train(1, [&](const EpochReport&) { return ++calls < stops_at; }),
+                 TrainingCancelled);
+    EXPECT_EQ(write_network(setting.train(2, keep_on).weights), whole) << stops_at;
+  }
+}
+
+TEST(TreeMembers, share_the_seconds) {
+  Setting setting;
+  setting.options.epochs = 1000000;
+  setting.options.patience = 1000000;
+  setting.options.max_seconds = 0.3;
+  for (int threads : {1, 2}) {
+    const TrainedMembers all = setting.train(threads, [](const EpochReport&) { return true; });
+    EXPECT_EQ(all.weights.size(), 2u);
+    EXPECT_LT(all.run.epochs, setting.options.epochs);
+  }
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ constexpr int kLeastGroups = 5;         // with fewer there is nothing to withho
 constexpr double kValidationShare = 0.12;
 constexpr int kFolds = 3;
 constexpr size_t kFoldPlans = 2500;    // trained on per fold, at most
-constexpr double kPlanPasses = 400e3;  // of 10 nodes, that all epochs of the main training may take
+constexpr double kPlanPasses = 400e3;  // of 10 nodes, that all epochs of a network that serves take
 constexpr double kFoldPasses = 60e3;
 constexpr int kFoldEpochs = 60;
 constexpr int kMembers = 2;  // of what serves; what only calibrates has one
@@ -62,12 +62,18 @@ BundleWriter start_bundle(const Parts& parts) {
   return writer;
 }
 
+std::vector<std::byte> finish(const BundleWriter& writer) {
+  std::vector<std::byte> bytes = writer.finish(openssl_sha256);
+  if (bytes.empty()) throw TrainingError("the model is larger than a bundle may be");
+  return bytes;
+}
+
 // A model in memory, for evaluating withheld plans with the same runtime that will serve.
 struct LocalModel {
   AlignedBytes bytes;
   Model model;
   explicit LocalModel(const Parts& parts) {
-    bytes = AlignedBytes(start_bundle(parts).finish(openssl_sha256));
+    bytes = AlignedBytes(finish(start_bundle(parts)));
     BundleStatus status = open_without_canary(model, bytes.span());
     if (status != BundleStatus::kOk)
       throw TrainingError(std::string("the trained model cannot be read back: ") +
@@ -370,7 +376,7 @@ Calibration calibrate(const std::vector<Withheld>& validation,
   if (seen_plan.size() < kEnoughWithheld) seen_plan = validation;
   if (seen_query.size() < kEnoughWithheld) seen_query = validation;
   auto answer_familiar = [&unseen](std::vector<Withheld> familiar) {
-    constexpr double kWidth = 1.3;
+    constexpr double kWidth = 1.3;  // two networks need the forest less than one did
     const Blend blend = fuse_familiar(familiar, kWidth);
     fill_up(familiar, unseen);
     return calibrate_familiar(familiar, blend);
@@ -428,7 +434,7 @@ std::vector<std::byte> finish_bundle(const Job& job, const Parts& parts) {
   canary.statement.total_time = std::nan("");
   canary.statement.planning_time = std::nan("");
   writer.add(Section::kCanary, kCanaryVersion, write_canary(local.model, canary.view()));
-  std::vector<std::byte> bundle = writer.finish(openssl_sha256);
+  std::vector<std::byte> bundle = finish(writer);
   const AlignedBytes aligned(bundle);
   Model model;
   BundleStatus status = model.open(aligned.span(), openssl_sha256);
