@@ -127,12 +127,12 @@ BundleStatus BundleView::open(std::span<const std::byte> bytes, Sha256Function s
   return BundleStatus::kOk;
 }
 
-bool BundleView::has(Section type) const {
-  if (bytes_.empty()) return false;
+uint32_t BundleView::version_of(Section type) const {
+  if (bytes_.empty()) return 0;
   const uint32_t sections = read_at<Header>(bytes_, 0).sections;
   for (uint32_t i = 0; i < sections; i++)
-    if (entry_at(bytes_, i).type == static_cast<uint32_t>(type)) return true;
-  return false;
+    if (entry_at(bytes_, i).type == static_cast<uint32_t>(type)) return entry_at(bytes_, i).version;
+  return 0;
 }
 
 std::span<const std::byte> BundleView::section(Section type, uint32_t version) const {

@@ -151,8 +151,8 @@ class BundleView {
 
   // Content of the section, or an empty span if there is none of this type and version.
   std::span<const std::byte> section(Section type, uint32_t version) const;
-  // Is there one of this type, of any version?
-  bool has(Section type) const;
+  // 0 if there is none of this type.
+  uint32_t version_of(Section type) const;
   std::span<const std::byte> bytes() const { return bytes_; }
 
  private:

@@ -4,7 +4,7 @@ namespace predictor {
 namespace {
 
 int widest_registers() {
-#if defined(__x86_64__) && defined(__gnu_linux__)
+#if defined(__x86_64__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f")) return 16;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;

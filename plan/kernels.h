@@ -16,7 +16,7 @@
 #define PREDICTOR_INLINE __attribute__((always_inline)) inline
 
 // Defines the function `name parameters`, which calls name_as<V> arguments.
-#if defined(__x86_64__) && defined(__gnu_linux__)
+#if defined(__x86_64__)
 #define PREDICTOR_FOR_EVERY_CPU(name, parameters, arguments)                                 \
   __attribute__((target("avx512f"))) void name##_512 parameters { name##_as<16> arguments; } \
   __attribute__((target("avx2,fma"))) void name##_256 parameters { name##_as<8> arguments; } \
@@ -63,38 +63,51 @@ PREDICTOR_INLINE Vector<V>* vector_at(float* p) {
   return reinterpret_cast<Vector<V>*>(p);
 }
 
-// y[0 .. kCount * V) += x W for as many columns of W. Even and odd inputs apart, because eight sums
-// in flight hide the latency of an addition; the loops over them are unrolled, because they must
-// stay in registers.
-template <int V, int kCount>
+// y[0 .. kCount * V) += x W for as many columns of W. Of kPhases inputs in turn each has sums of
+// its own: eight sums in flight hide the latency of an addition. The loops over them are unrolled,
+// because they must stay in registers.
+template <int V, int kCount, int kPhases>
 PREDICTOR_INLINE void add_columns(const float* x, int inputs, const float* weights, int stride,
                                   float* y) {
-  Vector<V> even[kCount] = {}, odd[kCount] = {};
+  Vector<V> sum[kPhases][kCount] = {};
   int i = 0;
-  for (; i + 2 <= inputs; i += 2, weights += 2 * stride) {
+  for (; i + kPhases <= inputs; i += kPhases, weights += kPhases * stride) {
 #pragma GCC unroll 4
-    for (int k = 0; k < kCount; k++) even[k] += x[i] * *vector_at<V>(weights + k * V);
+    for (int p = 0; p < kPhases; p++) {
 #pragma GCC unroll 4
-    for (int k = 0; k < kCount; k++) odd[k] += x[i + 1] * *vector_at<V>(weights + stride + k * V);
+      for (int k = 0; k < kCount; k++)
+        sum[p][k] += x[i + p] * *vector_at<V>(weights + p * stride + k * V);
+    }
   }
-  if (i < inputs) {
+  for (; i < inputs; i++, weights += stride) {
 #pragma GCC unroll 4
-    for (int k = 0; k < kCount; k++) even[k] += x[i] * *vector_at<V>(weights + k * V);
+    for (int k = 0; k < kCount; k++) sum[0][k] += x[i] * *vector_at<V>(weights + k * V);
   }
 #pragma GCC unroll 4
-  for (int k = 0; k < kCount; k++) *vector_at<V>(y + k * V) += even[k] + odd[k];
+  for (int k = 0; k < kCount; k++) {
+#pragma GCC unroll 4
+    for (int p = 1; p < kPhases; p++) sum[0][k] += sum[p][k];
+    *vector_at<V>(y + k * V) += sum[0][k];
+  }
 }
 
 // y += x W, where W is [inputs, outputs].
 template <int V>
 PREDICTOR_INLINE void add_product(const float* x, int inputs, const float* weights, int outputs,
                                   float* y) {
+  constexpr int kWide = 4 * kLaneCount;  // the order of a sum must not depend on V
   int column = 0;
-  for (; column + 4 * V <= outputs; column += 4 * V)
-    add_columns<V, 4>(x, inputs, weights + column, outputs, y + column);
-  for (; column + 2 * V <= outputs; column += 2 * V)
-    add_columns<V, 2>(x, inputs, weights + column, outputs, y + column);
-  if (column < outputs) add_columns<V, 1>(x, inputs, weights + column, outputs, y + column);
+  if (outputs >= kWide) {
+    for (; column + 4 * V <= outputs; column += 4 * V)
+      add_columns<V, 4, 2>(x, inputs, weights + column, outputs, y + column);
+    for (; column < outputs; column += V)
+      add_columns<V, 1, 2>(x, inputs, weights + column, outputs, y + column);
+  } else {
+    for (; column + 2 * V <= outputs; column += 2 * V)
+      add_columns<V, 2, 4>(x, inputs, weights + column, outputs, y + column);
+    for (; column < outputs; column += V)
+      add_columns<V, 1, 4>(x, inputs, weights + column, outputs, y + column);
+  }
 }
 
 template <int V>

@@ -113,7 +113,7 @@ TEST(CardinalityMemory, keeps_the_first_entries_when_there_are_too_many) {
   std::vector<Remembered> many(kMemoryLimit + 1000);
   for (size_t i = 0; i < many.size(); i++) many[i] = {i + 1, 0, 0, 1, 0};
   auto bytes = CardinalityMemory::write(many, kMemoryLimit);
-  EXPECT_LE(bytes.size(), size_t{4} << 20);
+  EXPECT_LE(bytes.size(), size_t{2} << 20);
   CardinalityMemory memory;
   ASSERT_TRUE(memory.open(bytes));
   EXPECT_EQ(memory.find(1)->count, 1);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "plan/codec.h"
 #include "plan/features.h"
@@ -16,6 +17,22 @@ namespace {
 constexpr int kCanaryNodes = 256;
 constexpr double kCanaryTolerance = 1e-3;
 constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
+
+// A section of another version would be taken for one that is missing.
+constexpr std::pair<Section, uint32_t> kSectionVersions[] = {
+    {Section::kInfo, kInfoVersion},
+    {Section::kTreeNetwork, kNetworkVersion},
+    {Section::kCalibration, kCalibrationVersion},
+    {Section::kKnown, kKnownVersion},
+    {Section::kCanary, kCanaryVersion},
+    {Section::kLstm, kLstmVersion},
+    {Section::kMemory, kMemoryVersion},
+    {Section::kTreeForest, kForestVersion},
+    {Section::kPlanCache, kPlanCacheVersion},
+    {Section::kOperatorCosts, kOperatorCostsVersion},
+    {Section::kRootModel, kRootModelVersion},
+    {Section::kForest, kForestVersion},
+    {Section::kPlanMedians, kPlanMediansVersion}};
 
 // Where the parts of a workspace lie, in bytes from its start.
 struct Layout {
@@ -184,6 +201,10 @@ BundleStatus Model::read_sections(std::span<const std::byte> bytes, Sha256Functi
   if (reinterpret_cast<uintptr_t>(bytes.data()) % 8 != 0) return BundleStatus::kNotABundle;
   BundleStatus status = view_.open(bytes, sha256);
   if (status != BundleStatus::kOk) return status;
+  for (const auto& [type, version] : kSectionVersions) {
+    const uint32_t found = view_.version_of(type);
+    if (found != 0 && found != version) return BundleStatus::kWrongVersion;
+  }
   SectionReader info(view_.section(Section::kInfo, kInfoVersion));
   info_.feature_version = info.get<uint32_t>();
   for (char& c : info_.template_name) c = info.get<char>();
@@ -200,21 +221,16 @@ BundleStatus Model::read_sections(std::span<const std::byte> bytes, Sha256Functi
       !known_.open(view_.section(Section::kKnown, kKnownVersion)))
     return BundleStatus::kBadSection;
   // Each of the others may be missing: a model that has met no rows has no memory.
-  bool is_sound = true, is_old = false;
-  const auto read = [&](Section type, uint32_t version, auto& part) {
+  const auto read = [this](Section type, uint32_t version, auto& part) {
     const auto content = view_.section(type, version);
-    if (!content.empty())
-      is_sound = is_sound && part.open(content);
-    else
-      is_old = is_old || view_.has(type);
+    return content.empty() || part.open(content);
   };
-  read(Section::kMemory, kMemoryVersion, memory_);
-  read(Section::kPlanCache, kPlanCacheVersion, plan_cache_);
-  read(Section::kTreeForest, kForestVersion, forest_);
-  read(Section::kOperatorCosts, kOperatorCostsVersion, operator_costs_);
-  read(Section::kTreeNetwork, kNetworkVersion, network_);
-  if (is_old) return BundleStatus::kWrongVersion;
-  if (!is_sound) return BundleStatus::kBadSection;
+  if (!read(Section::kMemory, kMemoryVersion, memory_) ||
+      !read(Section::kPlanCache, kPlanCacheVersion, plan_cache_) ||
+      !read(Section::kTreeForest, kForestVersion, forest_) ||
+      !read(Section::kOperatorCosts, kOperatorCostsVersion, operator_costs_) ||
+      !read(Section::kTreeNetwork, kNetworkVersion, network_))
+    return BundleStatus::kBadSection;
   if (!network_.is_open()) return BundleStatus::kOk;  // the calibrated cost alone
   for (int t = 0; t < kIdentityCount; t++)
     if (known_.row_count(t) > network_.identity_rows(t)) return BundleStatus::kBadSection;

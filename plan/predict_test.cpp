@@ -176,7 +176,7 @@ TEST(Model, fits_its_limit_when_every_table_is_full) {
   writer.add(Section::kTreeNetwork, kNetworkVersion, write_network(members));
   auto write_table = [&]<typename Entry>(std::vector<Entry> entries, size_t limit) {
     entries.resize(limit);
-    for (size_t i = 0; i < limit; i++) entries[i].key = (i + 1) * 0x9e3779b97f4a7c15u;
+    for (Entry& entry : entries) entry.key = uint64_t{random()} << 32 | random();
     return FlatTable<Entry>::write(entries, limit);
   };
   writer.add(Section::kMemory, kMemoryVersion,
@@ -202,19 +202,27 @@ TEST(Model, fits_its_limit_when_every_table_is_full) {
 }
 
 TEST(Model, is_refused_if_a_part_is_of_another_version) {
-  std::mt19937 random(12);
-  for (Section type : {Section::kTreeNetwork, Section::kMemory, Section::kTreeForest,
-                       Section::kPlanCache, Section::kOperatorCosts}) {
+  const std::pair<Section, uint32_t> versions[] = {{Section::kInfo, kInfoVersion},
+                                                   {Section::kCalibration, kCalibrationVersion},
+                                                   {Section::kKnown, kKnownVersion}};
+  const std::vector<std::byte> contents[] = {
+      write_info({}), write_calibration(test::some_calibration()), write_known({})};
+  auto open = [&](Section changed, bool is_added) {
     BundleWriter writer;
-    writer.add(Section::kInfo, kInfoVersion, write_info({}));
-    writer.add(Section::kCalibration, kCalibrationVersion,
-               write_calibration(test::some_calibration()));
-    writer.add(Section::kKnown, kKnownVersion, write_known({}));
-    writer.add(type, 1000, write_network(std::vector{test::random_weights(random, 16, 16)}));
+    for (int i = 0; i < 3; i++)
+      writer.add(versions[i].first, versions[i].second + (versions[i].first == changed),
+                 contents[i]);
+    if (is_added) writer.add(changed, 1000, std::vector<std::byte>(100));
     Model model;
-    EXPECT_EQ(open_without_canary(model, writer.finish(test::fake_sha256)),
-              BundleStatus::kWrongVersion);
-  }
+    return open_without_canary(model, writer.finish(test::fake_sha256));
+  };
+  EXPECT_EQ(open(Section::kTreeNetwork, false), BundleStatus::kOk);
+  for (Section type : {Section::kInfo, Section::kCalibration, Section::kKnown})
+    EXPECT_EQ(open(type, false), BundleStatus::kWrongVersion);
+  for (Section type :
+       {Section::kTreeNetwork, Section::kMemory, Section::kTreeForest, Section::kPlanCache,
+        Section::kOperatorCosts, Section::kCanary, Section::kRootModel})
+    EXPECT_EQ(open(type, true), BundleStatus::kWrongVersion);
 }
 
 class ModelTest : public ::testing::TestWithParam<bool> {

@@ -112,7 +112,8 @@ TEST(TreeMembers, the_caller_is_asked_while_the_first_waits) {
   std::atomic<bool> is_asked_again = false;
   // The second comes no further before the caller was asked after the first was done.
   checkpoints.on_second = [&] {
-    while (!is_asked_again) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int ms = 0; !is_asked_again && ms < 20000; ms++)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
   };
   setting.options.checkpoints = &checkpoints;
   int calls = 0;
@@ -121,6 +122,7 @@ TEST(TreeMembers, the_caller_is_asked_while_the_first_waits) {
     return true;
   });
   EXPECT_EQ(all.weights.size(), 2u);
+  EXPECT_TRUE(is_asked_again);
   Remembering others;
   setting.options.checkpoints = &others;
   is_asked_again = false, calls = 0;
@@ -143,7 +145,10 @@ TEST(TreeMembers, go_on_where_they_were_cut_off) {
     int calls = 0;
     EXPECT_THROW(setting.train(1, [&](const EpochReport&) { return ++calls < stops_at; }),
                  TrainingCancelled);
-    EXPECT_EQ(write_network(setting.train(2, keep_on).weights), whole) << stops_at;
+    calls = 0;
+    const TrainedMembers rest = setting.train(1, [&](const EpochReport&) { return ++calls > 0; });
+    EXPECT_EQ(write_network(rest.weights), whole) << stops_at;
+    EXPECT_EQ(calls, 2 * setting.options.epochs - stops_at) << "no epoch was run twice";
   }
 }
 

@@ -64,7 +64,8 @@ BundleWriter start_bundle(const Parts& parts) {
 
 std::vector<std::byte> finish(const BundleWriter& writer) {
   std::vector<std::byte> bytes = writer.finish(openssl_sha256);
-  if (bytes.empty()) throw TrainingError("the model is larger than a bundle may be");
+  if (bytes.empty())
+    throw TrainingError("the model is larger than a bundle may be, or has no checksum");
   return bytes;
 }
 
