@@ -3,7 +3,7 @@
 // For the .cpp files of networks alone. Whatever uses these loops is a template over the floats in
 // a register, `V`, that PREDICTOR_FOR_EVERY_CPU compiles for each width there is; it and what is
 // here is inlined into that, so it must be PREDICTOR_INLINE. Vectors are as wide as registers and
-// no wider: compilers make wider ones of scalars, which costs a factor of ten. Widths are multiples
+// no wider: compilers make wider ones of scalars, which is many times slower. Widths are multiples
 // of kLaneCount; sums are made in one order on every target.
 #ifndef PREDICTOR_PLAN_KERNELS_H
 #define PREDICTOR_PLAN_KERNELS_H

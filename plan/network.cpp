@@ -13,14 +13,16 @@ namespace {
 // y = y / rms(y). Sixteen partial sums, so that every target adds in the same order.
 template <int V>
 PREDICTOR_INLINE void normalize(int width, float* y) {
-  float squares[kLaneCount] = {};
+  constexpr int kCount = kLaneCount / V;
+  Vector<V> sums[kCount] = {};
   for (int j = 0; j < width; j += kLaneCount) {
 #pragma GCC unroll 4
-    for (int k = 0; k < kLaneCount; k += V)
-      *vector_at<V>(squares + k) += *vector_at<V>(y + j + k) * *vector_at<V>(y + j + k);
+    for (int k = 0; k < kCount; k++)
+      sums[k] += *vector_at<V>(y + j + k * V) * *vector_at<V>(y + j + k * V);
   }
   float sum = 0;
-  for (float square : squares) sum += square;
+#pragma GCC unroll 16
+  for (int lane = 0; lane < kLaneCount; lane++) sum += sums[lane / V][lane % V];
   const float scale = 1 / std::sqrt(sum / static_cast<float>(width) + 1e-6f);
   for (int j = 0; j < width; j += V) *vector_at<V>(y + j) *= scale;
 }
@@ -101,7 +103,8 @@ PREDICTOR_INLINE void run_head(const Head& head, int nodes, const float* state, 
     std::memcpy(answers, head.output_bias, sizeof answers);
     add_product<V>(inner, head.head_hidden, head.output, kLaneCount, answers);
     float* sum = out + static_cast<size_t>(i) * kLaneCount;
-    for (int k = 0; k < kLaneCount; k++) sum[k] += head.share * answers[k];
+    for (int k = 0; k < kLaneCount; k += V)
+      *vector_at<V>(sum + k) += head.share * *vector_at<V>(answers + k);
   }
 }
 
