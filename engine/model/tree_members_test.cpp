@@ -12,6 +12,7 @@
 
 #include "engine/model/model.h"
 #include "engine/model/test_workload.h"
+#include "engine/model/tree_trainer.h"
 
 namespace predictor::engine {
 namespace {
