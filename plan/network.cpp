@@ -27,136 +27,91 @@ PREDICTOR_INLINE void normalize(int width, float* y) {
   for (int j = 0; j < width; j += V) *vector_at<V>(y + j) *= scale;
 }
 
-struct InputLayer {
-  int hidden;
-  const float *clip_low, *clip_high, *numeric, *bias, *category;
-  const float* const* identity;
-};
-
 template <int V>
-PREDICTOR_INLINE void run_input(const InputLayer& layer, const NodeFeatures* features,
+PREDICTOR_INLINE void run_input(const NetworkView& network, const NodeFeatures* features,
                                 const uint32_t* rows, int nodes, float* z) {
+  const int hidden = static_cast<int>(network.hidden);
   for (int i = 0; i < nodes; i++) {
     const NodeFeatures& f = features[i];
-    float* y = z + static_cast<size_t>(i) * layer.hidden;
+    float* y = z + static_cast<size_t>(i) * hidden;
     float x[kNumericCount];
     for (int k = 0; k < kNumericCount; k++)
-      x[k] = std::min(std::max(f.numeric[k], layer.clip_low[k]), layer.clip_high[k]);
+      x[k] = std::min(std::max(f.numeric[k], network.clip_low[k]), network.clip_high[k]);
     const float* added[int{kCategoryCount} + int{kIdentityCount}];
     int count = 0;
     for (int c = 0; c < kCategoryCount; c++)
-      added[count++] = layer.category + static_cast<size_t>(f.category[c]) * layer.hidden;
+      added[count++] = network.category + static_cast<size_t>(f.category[c]) * hidden;
     for (int t = 0; t < kIdentityCount; t++) {
       uint32_t row = rows[i * kIdentityCount + t];
       if (row != kNoIdentity)
-        added[count++] = layer.identity[t] + static_cast<size_t>(row) * layer.hidden;
+        added[count++] = network.identity[t] + static_cast<size_t>(row) * hidden;
     }
-    std::memcpy(y, layer.bias, static_cast<size_t>(layer.hidden) * sizeof(float));
-    add_product<V>(x, kNumericCount, layer.numeric, layer.hidden, y);
-    add_rows<V>(added, count, layer.hidden, y);
+    std::memcpy(y, network.input_bias, static_cast<size_t>(hidden) * sizeof(float));
+    add_product<V>(x, kNumericCount, network.numeric, hidden, y);
+    add_rows<V>(added, count, hidden, y);
   }
 }
-
-struct Recurrence {
-  int hidden;
-  const float* const* message;
-  const float *cell, *cell_bias;
-};
 
 // Children stand behind their parents, so walking backwards meets every child first. `state` holds
 // z on entry and h on return.
 template <int V>
-PREDICTOR_INLINE void run_tree(const Recurrence& tree, const PredictorNode* plan, int nodes,
+PREDICTOR_INLINE void run_tree(const NetworkView& network, const PredictorNode* plan, int nodes,
                                float* state) {
-  const int width = tree.hidden;
+  const int width = static_cast<int>(network.hidden);
   float gate[kMaxWidth];
   for (int i = nodes - 1; i >= 0; i--) {
     float* v = state + static_cast<size_t>(i) * width;
     relu<V>(width, v);
-    std::memcpy(gate, tree.cell_bias, static_cast<size_t>(width) * sizeof(float));
-    add_product<V>(v, width, tree.cell, width, gate);
+    std::memcpy(gate, network.cell_bias, static_cast<size_t>(width) * sizeof(float));
+    add_product<V>(v, width, network.cell, width, gate);
     relu<V>(width, gate);
     add_row<V>(gate, width, v);
     normalize<V>(width, v);
     if (i == 0) break;
     float* parent = state + static_cast<size_t>(plan[i].parent) * width;
-    add_product<V>(v, width, tree.message[child_role(plan[i].relationship)], width, parent);
+    add_product<V>(v, width, network.message[child_role(plan[i].relationship)], width, parent);
   }
 }
 
-struct Head {
-  int hidden, head_hidden;
-  const float *head, *head_bias, *output, *output_bias;
-  float share;  // of its answers in the mean
-};
-
-// Adds to `out`.
+// Adds `share` of the answers to `out`.
 template <int V>
-PREDICTOR_INLINE void run_head(const Head& head, int nodes, const float* state, float* out) {
+PREDICTOR_INLINE void run_head(const NetworkView& network, int nodes, const float* state,
+                               float share, float* out) {
+  const int hidden = static_cast<int>(network.hidden);
+  const int head_hidden = static_cast<int>(network.head_hidden);
   float inner[kMaxWidth];
   for (int i = 0; i < nodes; i++) {
-    std::memcpy(inner, head.head_bias, static_cast<size_t>(head.head_hidden) * sizeof(float));
-    add_product<V>(state + static_cast<size_t>(i) * head.hidden, head.hidden, head.head,
-                   head.head_hidden, inner);
-    relu<V>(head.head_hidden, inner);
+    std::memcpy(inner, network.head_bias, static_cast<size_t>(head_hidden) * sizeof(float));
+    add_product<V>(state + static_cast<size_t>(i) * hidden, hidden, network.head, head_hidden,
+                   inner);
+    relu<V>(head_hidden, inner);
     float answers[kLaneCount];
-    std::memcpy(answers, head.output_bias, sizeof answers);
-    add_product<V>(inner, head.head_hidden, head.output, kLaneCount, answers);
+    std::memcpy(answers, network.output_bias, sizeof answers);
+    add_product<V>(inner, head_hidden, network.output, kLaneCount, answers);
     float* sum = out + static_cast<size_t>(i) * kLaneCount;
     for (int k = 0; k < kLaneCount; k += V)
-      *vector_at<V>(sum + k) += head.share * *vector_at<V>(answers + k);
+      *vector_at<V>(sum + k) += share * *vector_at<V>(answers + k);
   }
 }
 
-struct Layers {
-  InputLayer input;
-  Recurrence tree;
-  Head head;
-};
-
 template <int V>
-PREDICTOR_INLINE void run_layers_as(const Layers& layers, const PredictorNode* plan,
-                                    const NodeFeatures* features, const uint32_t* rows, int nodes,
-                                    float* scratch, float* out) {
-  run_input<V>(layers.input, features, rows, nodes, scratch);
-  run_tree<V>(layers.tree, plan, nodes, scratch);
-  run_head<V>(layers.head, nodes, scratch, out);
+PREDICTOR_INLINE void run_network_as(const NetworkView& network, const PredictorNode* plan,
+                                     const NodeFeatures* features, const uint32_t* rows, int nodes,
+                                     float share, float* scratch, float* out) {
+  run_input<V>(network, features, rows, nodes, scratch);
+  run_tree<V>(network, plan, nodes, scratch);
+  run_head<V>(network, nodes, scratch, share, out);
 }
 
-PREDICTOR_FOR_EVERY_CPU(run_layers,
-                        (const Layers& layers, const PredictorNode* plan,
-                         const NodeFeatures* features, const uint32_t* rows, int nodes,
+PREDICTOR_FOR_EVERY_CPU(run_network,
+                        (const NetworkView& network, const PredictorNode* plan,
+                         const NodeFeatures* features, const uint32_t* rows, int nodes, float share,
                          float* scratch, float* out),
-                        (layers, plan, features, rows, nodes, scratch, out))
+                        (network, plan, features, rows, nodes, share, scratch, out))
 
 bool is_width(uint32_t width) { return width > 0 && width <= kMaxWidth && width % kLaneCount == 0; }
 
-}  // namespace
-
-static_assert(kOutputCount <= kLaneCount);
-
-ChildRole child_role(int relationship) {
-  if (relationship == PREDICTOR_REL_OUTER) return kOuterChild;
-  return relationship == PREDICTOR_REL_INNER ? kInnerChild : kOtherChild;
-}
-
-std::vector<std::byte> write_network(std::span<const NetworkWeights> members) {
-  SectionWriter out;
-  out.put(static_cast<uint32_t>(members.size()));
-  auto put = [&out](const std::vector<float>& x) { out.put_array(std::span<const float>(x)); };
-  for (const NetworkWeights& w : members) {
-    out.put(w.hidden);
-    out.put(w.head_hidden);
-    out.put(w.identity_rows);
-    put(w.clip_low), put(w.clip_high), put(w.numeric), put(w.input_bias), put(w.category);
-    for (const auto& table : w.identity) put(table);
-    for (const auto& matrix : w.message) put(matrix);
-    put(w.cell), put(w.cell_bias), put(w.head), put(w.head_bias), put(w.output), put(w.output_bias);
-  }
-  return out.take();
-}
-
-bool TreeNetwork::read_member(SectionReader& in, Member& m) {
+bool read_network(SectionReader& in, NetworkView& m) {
   m.hidden = in.get<uint32_t>();
   m.head_hidden = in.get<uint32_t>();
   for (uint32_t& rows : m.identity_rows) rows = in.get<uint32_t>();
@@ -186,27 +141,51 @@ bool TreeNetwork::read_member(SectionReader& in, Member& m) {
   return finite;
 }
 
+}  // namespace
+
+static_assert(kOutputCount <= kLaneCount);
+
+ChildRole child_role(int relationship) {
+  if (relationship == PREDICTOR_REL_OUTER) return kOuterChild;
+  return relationship == PREDICTOR_REL_INNER ? kInnerChild : kOtherChild;
+}
+
+std::vector<std::byte> write_network(std::span<const NetworkWeights> members) {
+  SectionWriter out;
+  out.put(static_cast<uint32_t>(members.size()));
+  auto put = [&out](const std::vector<float>& x) { out.put_array(std::span<const float>(x)); };
+  for (const NetworkWeights& w : members) {
+    out.put(w.hidden);
+    out.put(w.head_hidden);
+    out.put(w.identity_rows);
+    put(w.clip_low), put(w.clip_high), put(w.numeric), put(w.input_bias), put(w.category);
+    for (const auto& table : w.identity) put(table);
+    for (const auto& matrix : w.message) put(matrix);
+    put(w.cell), put(w.cell_bias), put(w.head), put(w.head_bias), put(w.output), put(w.output_bias);
+  }
+  return out.take();
+}
+
 bool TreeNetwork::open(std::span<const std::byte> content) {
   SectionReader in(content);
   const auto count = in.get<uint32_t>();
   member_count_ = 0;
   if (count == 0 || count > kMostMembers) return false;
   for (uint32_t i = 0; i < count; i++)
-    if (!read_member(in, members_[i])) return false;
+    if (!read_network(in, members_[i])) return false;
   member_count_ = in.finished() ? count : 0;
   return is_open();
 }
 
 uint32_t TreeNetwork::identity_rows(int table) const {
   uint32_t rows = members_[0].identity_rows[table];
-  for (const Member& m : std::span(members_, member_count_))
-    rows = std::min(rows, m.identity_rows[table]);
+  for (const NetworkView& m : members()) rows = std::min(rows, m.identity_rows[table]);
   return rows;
 }
 
 size_t TreeNetwork::scratch_floats(int nodes) const {
   uint32_t hidden = 0;
-  for (const Member& m : std::span(members_, member_count_)) hidden = std::max(hidden, m.hidden);
+  for (const NetworkView& m : members()) hidden = std::max(hidden, m.hidden);
   return size_t{hidden} * nodes;
 }
 
@@ -214,15 +193,8 @@ void TreeNetwork::run(const PredictorNode* plan, const NodeFeatures* features, c
                       int nodes, float* scratch, float* out) const {
   std::memset(out, 0, static_cast<size_t>(nodes) * kLaneCount * sizeof(float));
   const float share = 1.0f / static_cast<float>(member_count_);
-  for (const Member& m : std::span(members_, member_count_)) {
-    const int hidden = static_cast<int>(m.hidden);
-    const int head_hidden = static_cast<int>(m.head_hidden);
-    const Layers layers{
-        {hidden, m.clip_low, m.clip_high, m.numeric, m.input_bias, m.category, m.identity},
-        {hidden, m.message, m.cell, m.cell_bias},
-        {hidden, head_hidden, m.head, m.head_bias, m.output, m.output_bias, share}};
-    run_layers(layers, plan, features, rows, nodes, scratch, out);
-  }
+  for (const NetworkView& m : members())
+    run_network(m, plan, features, rows, nodes, share, scratch, out);
   for (int i = 0; i < nodes; i++)
     out[i * kLaneCount + kOutRows] += features[i].numeric[kRecalledRows];
 }

@@ -6,8 +6,7 @@
 //   u = z + sum over children of M[role] h(child)
 //   v = relu(u);  y = v + relu(v C + c);  h = y / rms(y)                state of a node
 //   o = relu(h G + g) O + p                                             answers of a node
-// and the answers are the mean of those of several such networks
-// (rows are relative to recalled rows, see memory.h),
+// (rows are relative to recalled rows, see memory.h; several such networks answer with their mean),
 // and, of the answers, one that composes times as operators do (see compose_times()).
 // engine/model/ trains it with LibTorch; a unit test holds both to the same numbers.
 //
@@ -21,7 +20,6 @@
 #include <span>
 #include <vector>
 
-#include "plan/bundle.h"
 #include "plan/features.h"
 
 namespace predictor {
@@ -75,6 +73,16 @@ struct NetworkWeights {
 // size.
 std::vector<std::byte> write_network(std::span<const NetworkWeights> members);
 
+// The same of one network where they lie in a section.
+struct NetworkView {
+  uint32_t hidden, head_hidden;
+  uint32_t identity_rows[kIdentityCount];
+  const float *clip_low, *clip_high, *numeric, *input_bias, *category;
+  const float* identity[kIdentityCount];
+  const float* message[kRoleCount];
+  const float *cell, *cell_bias, *head, *head_bias, *output, *output_bias;
+};
+
 // A view of such a section.
 class TreeNetwork {
  public:
@@ -94,18 +102,10 @@ class TreeNetwork {
            float* scratch, float* out) const;
 
  private:
-  struct Member {
-    uint32_t hidden, head_hidden;
-    uint32_t identity_rows[kIdentityCount];
-    const float *clip_low, *clip_high, *numeric, *input_bias, *category;
-    const float* identity[kIdentityCount];
-    const float* message[kRoleCount];
-    const float *cell, *cell_bias, *head, *head_bias, *output, *output_bias;
-  };
-  static bool read_member(SectionReader& in, Member& member);
+  std::span<const NetworkView> members() const { return {members_, member_count_}; }
 
   uint32_t member_count_ = 0;
-  Member members_[kMostMembers] = {};
+  NetworkView members_[kMostMembers] = {};
 };
 
 // Bounds of what the network may add, in log space; training applies the same.

@@ -1,44 +1,18 @@
 // A training that is cut off goes on from its checkpoint and ends as if nothing had happened.
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "engine/model/device_memory.h"
 #include "engine/model/model.h"
-#include "engine/model/test_workload.h"
+#include "engine/model/test_training.h"
 #include "engine/model/tree_trainer.h"
 
 namespace predictor::engine {
 namespace {
 
-class MemoryCheckpoints : public Checkpoints {
- public:
-  std::optional<std::vector<std::byte>> load(const std::string& stage) override {
-    const auto found = content.find(stage);
-    if (found == content.end()) return std::nullopt;
-    return found->second;
-  }
-  void save(const std::string& stage, std::span<const std::byte> bytes) override {
-    content[stage].assign(bytes.begin(), bytes.end());
-    saves++;
-  }
-  std::map<std::string, std::vector<std::byte>> content;
-  int saves = 0;
-};
+using test::MemoryCheckpoints;
 
-struct Setting {
-  std::vector<OwnedRecord> records = test::Workload(3).run(8, 8);
-  Dataset data = encode_dataset(records);
-  std::vector<int> training, validation;
-  KnownContent known;
-  TrainerOptions options;
-
-  Setting() {
-    for (int p = 0; p < data.plans(); p++) (p % 5 == 0 ? validation : training).push_back(p);
-    known = collect_known(data, training);
-    options.epochs = 6;
-    options.stage = "main";
-  }
+struct Setting : test::SmallTraining {
+  Setting() : SmallTraining(6) {}
   // The network's bytes; stops after `epochs` of them if that is not 0.
   std::vector<std::byte> train(Checkpoints* checkpoints, int epochs = 0) {
     options.checkpoints = checkpoints;

@@ -6,30 +6,17 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <map>
-#include <mutex>
 #include <thread>
 
 #include "engine/model/model.h"
-#include "engine/model/test_workload.h"
+#include "engine/model/test_training.h"
 #include "engine/model/tree_trainer.h"
 
 namespace predictor::engine {
 namespace {
 
-struct Setting {
-  std::vector<OwnedRecord> records = test::Workload(3).run(8, 8);
-  Dataset data = encode_dataset(records);
-  std::vector<int> training, validation;
-  KnownContent known;
-  TrainerOptions options;
-
-  Setting() {
-    for (int p = 0; p < data.plans(); p++) (p % 5 == 0 ? validation : training).push_back(p);
-    known = collect_known(data, training);
-    options.epochs = 4;
-    options.stage = "main";
-  }
+struct Setting : test::SmallTraining {
+  Setting() : SmallTraining(4) {}
   TrainedMembers train(int threads, const std::function<bool(const EpochReport&)>& keep_on) {
     options.threads = threads;
     return train_members(data, known, options, 2, training, validation, validation, keep_on);
@@ -75,26 +62,15 @@ TEST(TreeMembers, all_end_when_the_caller_wants_no_more) {
   }
 }
 
-// Keeps what was saved, and does with the second network as it is told.
-class Remembering : public Checkpoints {
- public:
+// Does with the second network as it is told.
+struct Remembering : test::MemoryCheckpoints {
   std::function<void()> on_second = [] {};
 
-  std::optional<std::vector<std::byte>> load(const std::string& stage) override {
-    const std::lock_guard lock(mutex_);
-    const auto found = content_.find(stage);
-    if (found == content_.end()) return std::nullopt;
-    return found->second;
+  Remembering() {
+    before_save = [this](const std::string& stage) {
+      if (stage == "main-2") on_second();
+    };
   }
-  void save(const std::string& stage, std::span<const std::byte> bytes) override {
-    if (stage == "main-2") on_second();
-    const std::lock_guard lock(mutex_);
-    content_[stage].assign(bytes.begin(), bytes.end());
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, std::vector<std::byte>> content_;
 };
 
 TEST(TreeMembers, what_ends_one_ends_all) {
