@@ -63,7 +63,9 @@ std::string evaluation_json(const Evaluation& e) {
                         {"coverage_low", number_or_null(e, e.coverage_low)},
                         {"coverage_high", number_or_null(e, e.coverage_high)},
                         {"median_width", rounded(e.median_width)}};
-  object["predict_us"] = {{"p50", rounded(e.predict_p50_us)}, {"p99", rounded(e.predict_p99_us)}};
+  object["predict_us"] = {{"p50", rounded(e.predict_p50_us)},
+                          {"p99", rounded(e.predict_p99_us)},
+                          {"ten_nodes", rounded(e.predict_ten_nodes_us)}};
   object["source"] = {{"cache", e.sources[static_cast<size_t>(Source::kCache)]},
                       {"network", e.sources[static_cast<size_t>(Source::kNetwork)]},
                       {"baseline", e.sources[static_cast<size_t>(Source::kBaseline)]}};

@@ -100,13 +100,15 @@ void score(std::span<const TestPlan> test, std::span<const Answer> answers, uint
            Evaluation& out) {
   Errors total(kFloorMs), times(kFloorMs), rows(1);
   std::map<std::string, Group> groups;
-  std::vector<double> widths, microseconds;
+  std::vector<double> widths, microseconds, ten_nodes;
   std::vector<Errors> members;
   for (size_t i = 0; i < test.size(); i++) {
     const PredictorStatement& actual = test[i].actual.statement;
     const PlanPrediction& plan = answers[i].plan;
     widths.push_back(std::max(plan.high_ms, kFloorMs) / std::max(plan.low_ms, kFloorMs));
     microseconds.push_back(answers[i].microseconds);
+    ten_nodes.push_back(10 * answers[i].microseconds /
+                        static_cast<double>(test[i].asked.nodes.size()));
     out.sources[static_cast<size_t>(plan.source)]++;
     out.out_of_distribution += plan.out_of_distribution;
     out.strangeness += plan.strangeness / static_cast<double>(test.size());
@@ -132,6 +134,7 @@ void score(std::span<const TestPlan> test, std::span<const Answer> answers, uint
   out.median_width = quantile(std::move(widths), 0.5);
   out.predict_p50_us = quantile(microseconds, 0.5);
   out.predict_p99_us = quantile(microseconds, 0.99);
+  out.predict_ten_nodes_us = quantile(std::move(ten_nodes), 0.5);
   summarize_groups(groups, out);
   bootstrap_coverage(groups, seed, out);
 }

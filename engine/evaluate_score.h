@@ -55,7 +55,8 @@ struct Evaluation {
   double coverage = 0, coverage_low = 0, coverage_high = 0;
   double median_width = 0;  // of the interval, as high / low
   double predict_p50_us = 0, predict_p99_us = 0;
-  size_t sources[3] = {};  // answers by Source
+  double predict_ten_nodes_us = 0;  // median, for each ten nodes of a plan
+  size_t sources[3] = {};           // answers by Source
   size_t out_of_distribution = 0;
   double strangeness = 0;             // mean over the answers
   std::vector<ErrorSummary> members;  // in the order of member_names()

@@ -30,12 +30,12 @@ double forest_part(const Blend& blend, const NetworkTime& network) {
   return std::isfinite(part) ? part : blend.forest;
 }
 
-// Two witnesses, weighed by the inverse of their variances.
-void add_cached(double log_cached, double variance, LogTime& time) {
-  constexpr double kLeastVariance = 1e-4;
+// Two witnesses, weighed by the inverse of their variances, the cached one's divided by `trust`.
+void add_cached(double log_cached, double variance, double trust, LogTime& time) {
+  constexpr double kLeastSpread = 0.06;  // a network is never surer of itself
   const double spread = (time.high - time.low) / kQuantileDeviations;
-  const double own = spread * spread + kLeastVariance;
-  const double weight = own / (own + variance);
+  const double own = spread * spread + kLeastSpread * kLeastSpread;
+  const double weight = own / (own + variance / trust);
   const double both = (1 - weight) * (1 - weight) * own + weight * weight * variance;
   const double narrower = std::min(1.0, std::sqrt(both / own));
   const double median = time.median + weight * (log_cached - time.median);
@@ -112,7 +112,7 @@ LogTime blend_log_time(const Blend& blend, double log_cost, const NetworkTime* n
   }
   LogTime log_time{median, low, high};
   if (network != nullptr && blend.cache > 0 && std::isfinite(network->log_cached))
-    add_cached(network->log_cached, network->cached_variance / blend.cache, log_time);
+    add_cached(network->log_cached, network->cached_variance, blend.cache, log_time);
   median = log_time.median, low = log_time.low, high = log_time.high;
   // Offsets may be negative; the same plan run twice takes 1 % more or less.
   constexpr double kLeastReach = 0.01;

@@ -12,7 +12,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kCalibrationVersion = 5;
+inline constexpr uint32_t kCalibrationVersion = 6;
 
 // The planner's cost as a time: ln ms = intercept + slope * ln cost.
 struct CostModel {

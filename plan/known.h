@@ -20,7 +20,8 @@ inline constexpr size_t kMostSignatures = 32000;  // of plans, and as many of qu
 
 // How close a plan is to those of the training; answers are calibrated for each level apart.
 enum Familiarity : int {
-  kRepeated,   // the query was in the training with these constants: how many rows it has is known
+  kSamePlan,   // this plan was in the training with these constants: how long it took is known
+  kRepeated,   // the query was, with another plan: how many rows it has is known
   kSeenPlan,   // this plan signature was
   kSeenQuery,  // this query was, with another plan
   kUnseen,     // none of these

@@ -19,7 +19,7 @@ inline constexpr size_t kPlanCacheLimit = 21000;  // entries; 0.8 MB with their 
 
 struct CachedTime {
   uint64_t key = 0;
-  float log_ms = 0;    // mean of ln ms, not instrumented
+  float log_ms = 0;    // median of ln ms, not instrumented
   float variance = 0;  // of the next execution around it
   float count = 0;     // 0: nothing is known
   float unused = 0;

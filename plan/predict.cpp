@@ -168,6 +168,19 @@ void canary_numbers(const NodePrediction& p, float* numbers) {
   numbers[3] = p.rows;
 }
 
+// Does memory know how many rows the plan makes, or those that it aggregates? Aggregates in
+// parallel count otherwise than one alone, over the same rows.
+bool knows_rows(const PredictorRecord& record, const NodePlace* places, const SubPlan* sub_plans,
+                const Remembered* const* recalled) {
+  int node = 0;
+  while (true) {
+    node = maker_of_rows(sub_plans, node);
+    if (recalled[node * kMemoryLevels + kExactLevel]->count > 0) return true;
+    if (record.nodes[node].op != PREDICTOR_OP_AGGREGATE || places[node].outer < 0) return false;
+    node = places[node].outer;
+  }
+}
+
 bool has_sub_queries(const PredictorRecord& record) {
   return std::any_of(record.nodes, record.nodes + record.node_count, is_sub_query);
 }
@@ -284,14 +297,17 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
     for (int level = 0; level < kMemoryLevels; level++)
       recalled[i * kMemoryLevels + level] =
           memory_.find(same_key || level >= kShapeLevel ? sub_plans[i].key[level] : 0);
-  if (found.familiarity < kUnseen &&
-      recalled[maker_of_rows(sub_plans) * kMemoryLevels + kExactLevel]->count > 0 &&
-      !has_sub_queries(record))
-    found.familiarity = kRepeated;
   recall_rows(record, sub_plans, recalled, recall);
   add_recall(record, recall, places, features);
   found.cached = plan_cache_.find(same_key ? exact_plan_key(record.statement) : 0);
-  if (found.cached->count <= 0) found.cached = plan_cache_.find(plan_key(record.statement));
+  const bool is_cached = found.cached->count > 0;
+  if (!is_cached) found.cached = plan_cache_.find(plan_key(record.statement));
+  if (found.familiarity < kUnseen) {
+    if (is_cached)
+      found.familiarity = kSamePlan;
+    else if (knows_rows(record, places, sub_plans, recalled) && !has_sub_queries(record))
+      found.familiarity = kRepeated;
+  }
   auto* corrections = part_of<float>(workspace, layout.corrections);
   recall_corrections(places, features, nodes, corrections, corrections + nodes);
   if (operator_costs_.is_open()) {

@@ -42,9 +42,8 @@ inline bool is_sub_query(const PredictorNode& n) {
   return n.relationship == PREDICTOR_REL_INITPLAN || n.relationship == PREDICTOR_REL_SUBPLAN;
 }
 
-// The node that makes the plan's rows: the root, or one below where the root hands rows on.
-inline int maker_of_rows(const SubPlan* sub_plans) {
-  int node = 0;
+// The node that makes the rows of `node`: itself, or one below where it hands rows on.
+inline int maker_of_rows(const SubPlan* sub_plans, int node) {
   while (sub_plans[node].passes > node) node = sub_plans[node].passes;
   return node;
 }

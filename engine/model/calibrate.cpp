@@ -9,6 +9,8 @@ namespace predictor::engine {
 namespace {
 
 constexpr double kTail = 0.05;  // beyond either side of the 90 % interval
+// The best of many choices is two standard errors better than any one by chance alone.
+constexpr double kSurely = 3;
 
 // Mean |ln error| of each group, in the order of the groups' numbers.
 std::vector<double> group_errors(std::span<const Withheld> withheld, const Blend& blend) {
@@ -135,7 +137,7 @@ Blend choose_forest(std::span<const Withheld> withheld, Blend blend, bool cautio
 }
 
 Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen, double width) {
-  constexpr double kMostForest = 0.75, kDeviations = 2;
+  constexpr double kMostForest = 0.75;
   std::vector<double> spreads;
   for (const Withheld& w : withheld)
     if (w.has_network) spreads.push_back(predicted_spread(w.network));
@@ -145,28 +147,26 @@ Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen, doub
   const Blend fixed{
       .weight = 1, .correction = 1, .forest = kMostForest, .forest_spread = width * *middle};
   const bool holds =
-      is_as_good(group_errors(withheld, fixed), group_errors(withheld, chosen), kDeviations);
+      is_as_good(group_errors(withheld, fixed), group_errors(withheld, chosen), kSurely);
   return holds ? fixed : chosen;
 }
 
-Blend choose_cache(std::span<const Withheld> withheld, Blend blend) {
+Blend choose_cache(std::span<const Withheld> withheld, Blend blend, double usual) {
   constexpr size_t kEnough = 10, kEnoughQueries = 5;
-  // Network and forest have learned from the same executions, so that what is cached says less that
-  // is new than its variance would have it.
-  constexpr double kUsual = 0.25;
   std::vector<Withheld> cached;
   for (const Withheld& w : withheld)
     if (w.has_network && std::isfinite(w.network.log_cached)) cached.push_back(w);
-  blend.cache = kUsual;
+  blend.cache = usual;
   if (cached.size() < kEnough) return blend;
-  const auto usual = group_errors(cached, blend);
-  if (usual.size() < kEnoughQueries) return blend;
-  double least = mean(usual);
+  const auto by_usual = group_errors(cached, blend);
+  if (by_usual.size() < kEnoughQueries) return blend;
+  double least = mean(by_usual);
   Blend best = blend;
-  for (double trust : {0.0, 0.5, 1.0, 2.0, 4.0}) {
+  for (double trust : {0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 16.0}) {
     blend.cache = trust;
     const auto errors = group_errors(cached, blend);
-    if (mean(errors) < least && !is_as_good(usual, errors)) best = blend, least = mean(errors);
+    if (mean(errors) < least && !is_as_good(by_usual, errors, kSurely))
+      best = blend, least = mean(errors);
   }
   return best;
 }

@@ -45,16 +45,16 @@ Blend choose_operators(std::span<const Withheld> withheld, Blend blend);
 // The part of the forest that makes `blend` err least, by the same measures.
 Blend choose_forest(std::span<const Withheld> withheld, Blend blend, bool cautious);
 
-// How far the plan cache can be trusted: a quarter of what its variance says, and another trust
-// only where that is better by more than a standard error on what was in it.
-Blend choose_cache(std::span<const Withheld> withheld, Blend blend);
+// How far the plan cache can be trusted: `usual`, and another trust only where that is better by
+// more than three standard errors on what was in it.
+Blend choose_cache(std::span<const Withheld> withheld, Blend blend, double usual);
 
 // Network and forest together, for plans of queries that training met: weights that few withheld
 // queries choose are worse than fixed ones (the "forecast combination puzzle"; Smith and Wallis,
 // Oxford Bulletin of Economics and Statistics, 2009). The whole network, and up to three quarters
 // of the forest: half of that where the spread that the network gives its answer is `width` times
 // what it mostly is on these.
-// Another blend, `chosen` on them, only if that is better by more than two standard errors.
+// Another blend, `chosen` on them, only if that is better by more than three standard errors.
 Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen, double width);
 
 // Adds the offsets that make the 90 % interval hold on these executions (5 % beyond either side);

@@ -53,11 +53,12 @@ double trust_in(double network, double cached) {
     w.network.log_cached = w.log_ms + cached * normal(random);
     w.network.cached_variance = cached * cached;
   }
-  return choose_cache(all, {.weight = 1}).cache;
+  return choose_cache(all, {.weight = 1}, 0.25).cache;
 }
 
 TEST(ChooseCache, trusts_it_more_only_where_that_is_surely_better) {
-  EXPECT_EQ(choose_cache(withheld(40, 0.3, 0.3), {.weight = 1}).cache, 0.25) << "nothing cached";
+  EXPECT_EQ(choose_cache(withheld(40, 0.3, 0.3), {.weight = 1}, 0.25).cache, 0.25)
+      << "nothing cached";
   EXPECT_GT(trust_in(2, 0.2), 0.25);
   EXPECT_LE(trust_in(0.2, 0.4), 0.25);
 }

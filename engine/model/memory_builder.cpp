@@ -109,7 +109,8 @@ std::vector<Remembered> MemoryBuilder::entries() const {
 }
 
 void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& memory,
-                    Dataset& data, const std::function<void()>& check) {
+                    std::span<const int> as_new, Dataset& data,
+                    const std::function<void()>& check) {
   std::vector<NodePlace> places;
   std::vector<NodeFeatures> features;
   std::vector<Remembered> found;
@@ -139,10 +140,12 @@ void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& m
   data.other = {};
   data.other.first.assign(plans, -1);
   data.other.is_repeat.assign(plans, 0);
+  std::vector<uint8_t> is_new(plans, 0);
+  for (int p : as_new) is_new[p] = 1;
   for (int p = 0; p < data.plans(); p++) {
     check();
     const int companion = memory.other_of(data.group[p], p);
-    const bool repeat = is_repeat(p) && companion >= 0;
+    const bool repeat = is_repeat(p) && is_new[p] == 0 && companion >= 0;
     const auto first = static_cast<size_t>(data.first[p]);
     remember(p, repeat ? companion : -1, &data.numeric[first * kNumericCount],
              &data.log_work[first]);

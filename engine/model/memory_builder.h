@@ -65,10 +65,11 @@ class MemoryBuilder {
 // of some as if one other execution of it were remembered, as it is when a query comes back with
 // another plan. The other way round goes into `data.other`, of plans whose query has one: a network
 // that meets both relies on its own query's rows where they are known, and not where they are not.
-// `check` is called often, and may end the work by throwing.
+// The plans `as_new` have their own query left out first. `check` is called often, and may end the
+// work by throwing.
 void recall_dataset(
-    std::span<const OwnedRecord> records, const MemoryBuilder& memory, Dataset& data,
-    const std::function<void()>& check = [] {});
+    std::span<const OwnedRecord> records, const MemoryBuilder& memory, std::span<const int> as_new,
+    Dataset& data, const std::function<void()>& check = [] {});
 
 }  // namespace predictor::engine
 

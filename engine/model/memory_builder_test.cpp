@@ -97,7 +97,7 @@ TEST(RecallDataset, training_sees_what_the_runtime_will_but_for_its_own_query) {
   Dataset data = encode_dataset(records);
   std::vector<int> first = {0};
   MemoryBuilder memory(data, first);
-  recall_dataset(records, memory, data);
+  recall_dataset(records, memory, {}, data);
   EXPECT_EQ(data.numeric[kShapeCount], 0) << "its own";
   EXPECT_GT(data.numeric[kNumericCount + kShapeCount], 0);
   EXPECT_NEAR(data.numeric[kNumericCount + kRecalledRows], std::log(100.5 / 10.5), 1e-4);
@@ -108,7 +108,7 @@ TEST(RecallDataset, some_plans_meet_their_own_query_in_memory_and_most_do_not) {
   Dataset data = encode_dataset(records);
   std::vector<int> all(records.size());
   std::iota(all.begin(), all.end(), 0);
-  recall_dataset(records, MemoryBuilder(data, all), data);
+  recall_dataset(records, MemoryBuilder(data, all), {}, data);
   int known = 0;
   for (int p : all) known += data.numeric[static_cast<size_t>(p) * kNumericCount + kExactCount] > 0;
   EXPECT_GT(known, 15);
@@ -123,11 +123,26 @@ TEST(RecallDataset, some_plans_meet_their_own_query_in_memory_and_most_do_not) {
   }
 }
 
+TEST(RecallDataset, what_is_asked_as_new_is_without_its_own_query_first) {
+  std::vector<OwnedRecord> records(100, scan(1, 100));
+  Dataset data = encode_dataset(records);
+  std::vector<int> all(records.size());
+  std::iota(all.begin(), all.end(), 0);
+  const std::vector<int> as_new(all.begin() + 50, all.end());
+  recall_dataset(records, MemoryBuilder(data, all), as_new, data);
+  const auto knows_itself = [&data](int p) {
+    return data.numeric[static_cast<size_t>(p) * kNumericCount + kExactCount] > 0;
+  };
+  EXPECT_TRUE(std::any_of(all.begin(), all.begin() + 50, knows_itself));
+  EXPECT_TRUE(std::none_of(as_new.begin(), as_new.end(), knows_itself));
+  for (int p : as_new) EXPECT_NE(data.other.is_repeat[p], 0);
+}
+
 TEST(RecallDataset, a_query_without_another_execution_is_seen_in_one_way) {
   std::vector<OwnedRecord> records = {scan(1, 100), scan(2, 50)};
   Dataset data = encode_dataset(records);
   std::vector<int> all = {0, 1};
-  recall_dataset(records, MemoryBuilder(data, all), data);
+  recall_dataset(records, MemoryBuilder(data, all), {}, data);
   EXPECT_EQ(data.other.first, (std::vector<int>{-1, -1}));
   EXPECT_EQ(data.other.nodes(), 0);
 }

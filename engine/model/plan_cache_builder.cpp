@@ -8,32 +8,43 @@ namespace predictor::engine {
 namespace {
 
 struct Times {
-  double sum = 0, squares = 0;
-  int count = 0;
+  std::vector<float> log_ms;
 
-  void add(double x) { sum += x, squares += x * x, count++; }
-  double around_mean() const { return std::max(0.0, squares - sum * sum / count); }
+  int count() const { return static_cast<int>(log_ms.size()); }
+  // Of an even number the mean of the two in the middle.
+  double median() {
+    const auto middle = log_ms.begin() + count() / 2;
+    std::nth_element(log_ms.begin(), middle, log_ms.end());
+    if (count() % 2 != 0) return *middle;
+    return (*middle + *std::max_element(log_ms.begin(), middle)) / 2;
+  }
+  // The sum of squared distances from the mean.
+  double squares() const {
+    double sum = 0, squares = 0;
+    for (double x : log_ms) sum += x;
+    for (double x : log_ms) squares += (x - sum / count()) * (x - sum / count());
+    return squares;
+  }
 };
 
 using Level = std::map<uint64_t, Times>;
 
 // Appends the entries of one level: each plan's own variance, drawn to that of
 // all plans as if it came from a few more executions.
-void append(const Level& level, std::vector<CachedTime>& entries) {
+void append(Level& level, std::vector<CachedTime>& entries) {
   constexpr double kPrior = 3;
   constexpr int kEnough = 20;              // degrees of freedom
   constexpr double kLeastVariance = 1e-4;  // a spread of 1 %: clocks and caches
   double squares = 0;
   int freedom = 0;
-  for (const auto& [key, times] : level) squares += times.around_mean(), freedom += times.count - 1;
+  for (const auto& [key, times] : level) squares += times.squares(), freedom += times.count() - 1;
   if (freedom < kEnough) return;
   const double common = squares / freedom;
-  for (const auto& [key, times] : level) {
-    const double own =
-        (times.around_mean() + kPrior * common) / (times.count - 1 + kPrior) + kLeastVariance;
-    entries.push_back({key, static_cast<float>(times.sum / times.count),
-                       static_cast<float>(own * (1 + 1.0 / times.count)),
-                       static_cast<float>(times.count), 0});
+  for (auto& [key, times] : level) {
+    const int count = times.count();
+    const double own = (times.squares() + kPrior * common) / (count - 1 + kPrior) + kLeastVariance;
+    entries.push_back({key, static_cast<float>(times.median()),
+                       static_cast<float>(own * (1 + 1.0 / count)), static_cast<float>(count), 0});
   }
 }
 
@@ -46,10 +57,10 @@ std::vector<CachedTime> build_plan_cache(std::span<const OwnedRecord> records, c
     const int p = plans[i];
     if (data.censored[p]) continue;
     const PredictorStatement& s = records[data.records[p]].statement;
-    const double log_ms = data.log_ms[p] - shift[i];
-    any[plan_key(s)].add(log_ms);
+    const float log_ms = data.log_ms[p] - shift[i];
+    any[plan_key(s)].log_ms.push_back(log_ms);
     const uint64_t key = exact_plan_key(s);
-    if (key != 0 && s.key_id == data.key_id) exact[key].add(log_ms);
+    if (key != 0 && s.key_id == data.key_id) exact[key].log_ms.push_back(log_ms);
   }
   std::vector<CachedTime> entries;
   append(any, entries);

@@ -51,6 +51,17 @@ TEST(PlanCacheBuilder, spreads_are_learned_from_plans_executed_more_than_once) {
   EXPECT_GT(rare.variance, 0.5 * std::max(entries[0].variance, entries[1].variance));
 }
 
+TEST(PlanCacheBuilder, what_mostly_happened_counts) {
+  Setting setting;
+  setting.run(1, 0, 2000);  // with nothing in memory yet
+  for (int i = 0; i < 30; i++) setting.run(1, 0, 20);
+  setting.run(2, 0, 10), setting.run(2, 0, 40);
+  const auto entries = setting.build();
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_NEAR(entries[0].log_ms, std::log(20), 1e-4);
+  EXPECT_NEAR(entries[1].log_ms, std::log(20), 1e-4) << "between two";
+}
+
 TEST(PlanCacheBuilder, leaves_out_cancelled_statements_and_takes_instrumentation_off) {
   Setting setting;
   for (int i = 0; i < 30; i++) setting.run(1, 9, 20);

@@ -11,9 +11,6 @@
 namespace predictor::engine {
 namespace {
 
-// A walk through so many trees costs less than the networks do.
-constexpr int kRounds = 300;
-
 class RowMaker {
  public:
   RowMaker(std::span<const OwnedRecord> records, const Dataset& data,
@@ -61,8 +58,7 @@ std::vector<std::byte> train_tree_forest(std::span<const OwnedRecord> records, c
                                          std::span<const int> training,
                                          std::span<const int> validation,
                                          std::span<const float> shift,
-                                         const TrainingOptions& options,
-                                         std::vector<std::byte>* of_all) {
+                                         const TrainingOptions& options, int& trees) {
   ForestContent content;
   content.features = choose_flat_vocabulary(data, training);
   const FlatVocabulary vocabulary = content.features.view();
@@ -79,7 +75,7 @@ std::vector<std::byte> train_tree_forest(std::span<const OwnedRecord> records, c
   ForestOptions forest;
   forest.seed = options.seed;
   forest.threads = options.threads;
-  forest.rounds = kRounds;
+  forest.rounds = trees;
   TrainedForest trained =
       train_forest(maker.rows(), all.first(training.size()), all.subspan(training.size()), forest,
                    [&options](int, double) { check_stop(options); });
@@ -88,14 +84,7 @@ std::vector<std::byte> train_tree_forest(std::span<const OwnedRecord> records, c
     auto best = std::min_element(trained.losses.begin(), trained.losses.end());
     trained.trees.resize(static_cast<size_t>(best - trained.losses.begin()) + 1);
   }
-  if (of_all != nullptr && !validation.empty()) {
-    forest.rounds = static_cast<int>(trained.trees.size());
-    TrainedForest again = train_forest(maker.rows(), all, {}, forest,
-                                       [&options](int, double) { check_stop(options); });
-    content.trees = std::move(again.trees);
-    content.base = again.base;
-    *of_all = write_forest(content);
-  }
+  trees = static_cast<int>(trained.trees.size());
   content.trees = std::move(trained.trees);
   content.base = trained.base;
   return write_forest(content);

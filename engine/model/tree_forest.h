@@ -17,14 +17,16 @@ namespace predictor::engine {
 // The content of a kTreeForest section: ln(time / calibrated cost) of plans
 // whose features are those of recall_dataset(). `shift` is what the
 // instrumentation of each of `training` and then each of `validation` adds to
-// ln ms. The validation plans say when to stop; without any all rounds are run.
-// With `of_all` they teach another forest of as many trees, which goes there. Asks check_stop().
+// ln ms. The validation plans say when to stop, after `trees` at the latest, which becomes how many
+// there are; without any all are made. Asks check_stop().
 std::vector<std::byte> train_tree_forest(std::span<const OwnedRecord> records, const Dataset& data,
                                          std::span<const int> training,
                                          std::span<const int> validation,
                                          std::span<const float> shift,
-                                         const TrainingOptions& options,
-                                         std::vector<std::byte>* of_all = nullptr);
+                                         const TrainingOptions& options, int& trees);
+
+// A walk through so many trees costs less than the networks do.
+inline constexpr int kMostTreesOfTree = 300;
 
 }  // namespace predictor::engine
 

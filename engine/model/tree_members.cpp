@@ -22,16 +22,14 @@ struct Member {
 
 class Members {
  public:
-  Members(const Dataset& data, const KnownContent& known, const TrainerOptions& options, int count,
-          std::span<const int> training, std::span<const int> validation,
-          std::span<const int> asked)
+  Members(const Dataset& data, const KnownContent& known, const TrainerOptions& options,
+          std::span<const Split> splits, std::span<const int> asked)
       : data_(data),
         known_(known),
         options_(options),
-        training_(training),
-        validation_(validation),
+        splits_(splits),
         asked_(asked),
-        done_(static_cast<size_t>(count)) {}
+        done_(splits.size()) {}
 
   // Whatever happens, nothing still uses what these members refer to.
   ~Members() {
@@ -47,7 +45,7 @@ class Members {
       const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
       if (own.max_seconds > 0)
         own.max_seconds = std::max(0.1, (own.max_seconds - spent.count()) / (count() - m));
-      done_[m] = train_one(own, [&](EpochReport report) {
+      done_[m] = train_one(m, own, [&](EpochReport report) {
         report.epoch = (m * own.epochs + report.epoch) / count();
         return keep_on(report);
       });
@@ -61,11 +59,11 @@ class Members {
       return options;
     };
     for (int m = 1; m < count(); m++)
-      others_.push_back(std::async(std::launch::async, [this, options = own(m)] {
-        return train_one(options, [this](const EpochReport&) { return !given_up_; });
+      others_.push_back(std::async(std::launch::async, [this, m, options = own(m)] {
+        return train_one(m, options, [this](const EpochReport&) { return !given_up_; });
       }));
     EpochReport latest;
-    done_[0] = train_one(own(0), [&](const EpochReport& report) {
+    done_[0] = train_one(0, own(0), [&](const EpochReport& report) {
       latest = report;
       for (size_t other = 0; other < others_.size(); other++) collect(other, 0s);
       return keep_on(report);
@@ -97,9 +95,10 @@ class Members {
     return options;
   }
 
-  Member train_one(const TrainerOptions& options, const KeepOn& keep_on) const {
+  Member train_one(int member, const TrainerOptions& options, const KeepOn& keep_on) const {
     TreeTrainer trainer(data_, known_, options);
-    const TrainerResult run = trainer.train(training_, validation_, keep_on);
+    const Split& split = splits_[member];
+    const TrainerResult run = trainer.train(split.training, split.held_out, keep_on);
     return {trainer.weights(), trainer.instrumentation_shift(asked_), run};
   }
 
@@ -114,7 +113,8 @@ class Members {
   const Dataset& data_;
   const KnownContent& known_;
   const TrainerOptions& options_;
-  std::span<const int> training_, validation_, asked_;
+  std::span<const Split> splits_;
+  std::span<const int> asked_;
   std::vector<Member> done_;
   std::vector<std::future<Member>> others_;  // the members after the first
   std::atomic<bool> given_up_ = false;
@@ -123,12 +123,11 @@ class Members {
 }  // namespace
 
 TrainedMembers train_members(const Dataset& data, const KnownContent& known,
-                             const TrainerOptions& options, int count,
-                             std::span<const int> training, std::span<const int> validation,
+                             const TrainerOptions& options, std::span<const Split> splits,
                              std::span<const int> asked, const KeepOn& keep_on) {
-  Members members(data, known, options, count, training, validation, asked);
+  Members members(data, known, options, splits, asked);
   // A GPU works for one network at a time.
-  if (options.device == "cpu" && options.threads >= count)
+  if (options.device == "cpu" && options.threads >= static_cast<int>(splits.size()))
     members.train_side_by_side(keep_on);
   else
     members.train_in_turn(keep_on);

@@ -19,7 +19,9 @@ struct Setting : test::SmallTraining {
   Setting() : SmallTraining(4) {}
   TrainedMembers train(int threads, const std::function<bool(const EpochReport&)>& keep_on) {
     options.threads = threads;
-    return train_members(data, known, options, 2, training, validation, validation, keep_on);
+    const Split split{training, validation};
+    return train_members(data, known, options, std::vector<Split>{split, split}, validation,
+                         keep_on);
   }
 };
 

@@ -7,6 +7,7 @@
 
 #include "engine/model/aligned_bytes.h"
 #include "engine/model/calibrate.h"
+#include "engine/model/cross_fit.h"
 #include "engine/model/dataset.h"
 #include "engine/model/device_memory.h"
 #include "engine/model/memory_builder.h"
@@ -159,89 +160,41 @@ std::span<const int> remembered(const Job& job, std::span<const int> plans) {
   return job.options.remember_rows ? plans : std::span<const int>();
 }
 
-// Plans, and what the instrumentation of each adds to ln ms.
-struct Shifted {
-  std::vector<int> plans;
+std::vector<float> shifts_of(std::span<const int> plans, std::span<const float> shift_of_plan) {
   std::vector<float> shifts;
-
-  void add(int plan, float shift) { plans.push_back(plan), shifts.push_back(shift); }
-};
-
-// What the training on everything makes beside the parts that are judged by what was withheld.
-struct MainTraining {
-  TrainerResult run;
-  Parts of_first;  // remembers of each withheld query the first execution
-  Shifted others;  // the further ones of these queries
-  Parts of_all;    // has learned from all that was withheld: what serves
-};
-
-std::vector<std::byte> write_memory(const Job& job, std::span<const int> plans) {
-  return CardinalityMemory::write(MemoryBuilder(job.data, remembered(job, plans)).entries(),
-                                  kMemoryLimit);
+  for (int p : plans) shifts.push_back(shift_of_plan[p]);
+  return shifts;
 }
 
-std::vector<std::byte> write_cache(const Job& job, std::span<const int> plans,
-                                   std::span<const float> shifts) {
-  return PlanCache::write(build_plan_cache(job.records, job.data, plans, shifts), kPlanCacheLimit);
+// What `plans` are remembered by. `shift_of_plan` is what the instrumentation of each plan of the
+// data adds to ln ms.
+void remember(const Job& job, std::span<const int> plans, std::span<const float> shift_of_plan,
+              Parts& parts) {
+  parts.memory = CardinalityMemory::write(MemoryBuilder(job.data, remembered(job, plans)).entries(),
+                                          kMemoryLimit);
+  parts.cache = PlanCache::write(
+      build_plan_cache(job.records, job.data, plans, shifts_of(plans, shift_of_plan)),
+      kPlanCacheLimit);
 }
 
-// `all` are the plans trained on, then the withheld ones.
-void remember_withheld(const Job& job, const Shifted& all, size_t trained, const Parts& parts,
-                       MainTraining& main) {
-  Shifted executed;
-  std::set<uint64_t> met;
-  for (size_t i = 0; i < all.plans.size(); i++) {
-    const bool is_executed = i < trained || met.insert(job.data.group[all.plans[i]]).second;
-    (is_executed ? executed : main.others).add(all.plans[i], all.shifts[i]);
-  }
-  main.of_first = parts;
-  main.of_first.memory = write_memory(job, executed.plans);
-  main.of_first.cache = write_cache(job, executed.plans, executed.shifts);
-  main.of_all.memory = write_memory(job, all.plans);
-  main.of_all.cache = write_cache(job, all.plans, all.shifts);
+std::vector<std::byte> train_forest_of(const Job& job, const Split& split,
+                                       std::span<const float> shift_of_plan, int& trees) {
+  std::vector<float> shifts = shifts_of(split.training, shift_of_plan);
+  for (int p : split.held_out) shifts.push_back(shift_of_plan[p]);
+  return train_tree_forest(job.records, job.data, split.training, split.held_out, shifts,
+                           job.options, trees);
 }
 
-// Trains network and forest on `training` and puts them, with what they know, into `parts`. Returns
-// what the instrumentation of each of `withheld` adds to its time.
-std::vector<float> train_network(Job& job, std::span<const int> training,
-                                 std::span<const int> validation, std::span<const int> withheld,
-                                 TrainerOptions options, const char* phase, Parts& parts,
-                                 MainTraining* main = nullptr) {
-  parts.known = collect_known(job.data, training);
-  {
-    const MemoryBuilder memory(job.data, remembered(job, training));
-    recall_dataset(job.records, memory, job.data, [&job] { check_stop(job.options); });
-    parts.memory = CardinalityMemory::write(memory.entries(), kMemoryLimit);
-  }
-  Shifted all;
-  all.plans.assign(training.begin(), training.end());
-  all.plans.insert(all.plans.end(), validation.begin(), validation.end());
-  std::vector<int> asked = all.plans;
-  asked.insert(asked.end(), withheld.begin(), withheld.end());
+// Trains as many networks as there are splits, whose plans memory must have recalled. Returns their
+// weights, and as shifts what the instrumentation of each plan of the data adds to its time.
+TrainedMembers train_networks(Job& job, const KnownContent& known, std::span<const Split> splits,
+                              TrainerOptions options, const char* phase) {
+  TrainedMembers trained;
   attempt_with_less_memory(options, job.result.note, [&] {
-    TrainedMembers trained =
-        train_members(job.data, parts.known, options, main != nullptr ? kMembers : 1, training,
-                      validation, asked, make_reporter(job, phase, options.epochs));
-    parts.network = write_network(trained.weights);
-    all.shifts = std::move(trained.shifts);
-    if (main != nullptr) main->run = trained.run;
+    trained = train_members(job.data, known, options, splits, all_plans(job.data),
+                            make_reporter(job, phase, options.epochs));
   });
-  const std::vector<float> withheld_shifts(
-      all.shifts.begin() + static_cast<std::ptrdiff_t>(all.plans.size()), all.shifts.end());
-  all.shifts.resize(all.plans.size());
-  std::vector<std::byte> forest_of_all;
-  parts.forest = train_tree_forest(job.records, job.data, training, validation, all.shifts,
-                                   job.options, main != nullptr ? &forest_of_all : nullptr);
-  const std::span<const float> shifts = std::span(all.shifts).first(training.size());
-  const auto prices = fit_operator_costs(job.records, job.data, training, shifts, job.options.seed,
-                                         [&job] { check_stop(job.options); });
-  if (!prices.empty()) parts.operators = write_operator_costs(prices);
-  parts.cache = write_cache(job, training, shifts);
-  if (main == nullptr) return withheld_shifts;
-  main->of_all = parts;
-  if (!forest_of_all.empty()) main->of_all.forest = std::move(forest_of_all);
-  remember_withheld(job, all, training.size(), parts, *main);
-  return withheld_shifts;
+  return trained;
 }
 
 void evaluate_into(const Job& job, const Parts& parts, std::span<const int> plans,
@@ -261,11 +214,64 @@ std::vector<Withheld> only(const std::vector<Withheld>& all, Familiarity familia
   return some;
 }
 
-// The withheld executions but the first of each query, as when that is remembered.
-std::vector<Withheld> evaluate_repeated(const Job& job, const MainTraining& main) {
-  std::vector<Withheld> repeated;
-  evaluate_into(job, main.of_first, main.others.plans, main.others.shifts, repeated);
-  return only(repeated, kRepeated);
+// What the training on everything makes beside the calibration.
+struct MainTraining {
+  int epochs = 0;  // of the first network
+  Parts served;    // without its calibration
+  // As answered by a model from which their queries were withheld.
+  std::vector<Withheld> validation;
+  // The executions of these queries after the first of each, which that model then remembers.
+  std::vector<Withheld> again;
+};
+
+// Asks a model that has learned from `split.training` for the executions withheld from it.
+void evaluate_split(const Job& job, const Split& split, std::span<const float> shift_of_plan,
+                    Parts parts, MainTraining& main) {
+  remember(job, split.training, shift_of_plan, parts);
+  evaluate_into(job, parts, split.held_out, shifts_of(split.held_out, shift_of_plan),
+                main.validation);
+  std::vector<int> executed = split.training, others;
+  std::set<uint64_t> met;
+  for (int p : split.held_out)
+    (met.insert(job.data.group[p]).second ? executed : others).push_back(p);
+  remember(job, executed, shift_of_plan, parts);
+  evaluate_into(job, parts, others, shifts_of(others, shift_of_plan), main.again);
+}
+
+MainTraining train_main(Job& job, std::span<const Split> splits, const TrainerOptions& options,
+                        const Parts& start) {
+  MainTraining main;
+  const std::vector<int> all = all_plans(job.data);
+  Parts& served = main.served = start;
+  served.known = collect_known(job.data, all);
+  {
+    std::vector<int> withheld;
+    for (const Split& split : splits)
+      withheld.insert(withheld.end(), split.held_out.begin(), split.held_out.end());
+    recall_dataset(job.records, MemoryBuilder(job.data, remembered(job, all)), withheld, job.data,
+                   [&job] { check_stop(job.options); });
+  }
+  TrainedMembers trained = train_networks(job, served.known, splits, options, "training");
+  main.epochs = trained.run.epochs;
+  int all_trees = 0;
+  for (size_t m = 0; m < splits.size(); m++) {
+    Parts parts = start;
+    parts.known = only_met(served.known, collect_known(job.data, splits[m].training));
+    forget_unmet(parts.known, trained.weights[m]);
+    parts.network = write_network(std::span(&trained.weights[m], 1));
+    int trees = kMostTreesOfTree;
+    parts.forest = train_forest_of(job, splits[m], trained.shifts, trees);
+    all_trees += trees;
+    evaluate_split(job, splits[m], trained.shifts, std::move(parts), main);
+  }
+  served.network = write_network(trained.weights);
+  int trees = std::max(1, all_trees / static_cast<int>(splits.size()));
+  served.forest = train_forest_of(job, {all, {}}, trained.shifts, trees);
+  const auto prices = fit_operator_costs(job.records, job.data, all, trained.shifts,
+                                         job.options.seed, [&job] { check_stop(job.options); });
+  if (!prices.empty()) served.operators = write_operator_costs(prices);
+  remember(job, all, trained.shifts, served);
+  return main;
 }
 
 // Executions whose whole query the network has not seen: each fold withholds a part of the queries.
@@ -300,8 +306,16 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
     options.batch_plans = 64;
     options.max_seconds = job.seconds_left(1.0 / (kFolds + 1 - f));
     options.stage = "unseen-" + std::to_string(f);
-    auto shift =
-        train_network(job, split.training, split.held_out, held, options, "calibrating", parts);
+    parts.known = collect_known(job.data, split.training);
+    recall_dataset(job.records, MemoryBuilder(job.data, remembered(job, split.training)), {},
+                   job.data, [&job] { check_stop(job.options); });
+    const TrainedMembers trained =
+        train_networks(job, parts.known, std::span(&split, 1), options, "calibrating");
+    parts.network = write_network(trained.weights);
+    int trees = kMostTreesOfTree;
+    parts.forest = train_forest_of(job, split, trained.shifts, trees);
+    remember(job, split.training, trained.shifts, parts);
+    const std::vector<float> shift = shifts_of(held, trained.shifts);
     size_t before = unseen.size();
     evaluate_into(job, parts, held, shift, unseen);
     plans.insert(plans.end(), held.begin(), held.end());
@@ -318,12 +332,16 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
   return unseen;
 }
 
-// `width` as for fixed_fusion().
-Blend fuse_familiar(std::span<const Withheld> withheld, double width) {
+// Network and forest have learned from the same executions, so that what is cached says less that
+// is new than its variance would have it.
+constexpr double kCacheTrust = 0.25;
+
+// `width` as for fixed_fusion(), `cache_trust` as for choose_cache().
+Blend fuse_familiar(std::span<const Withheld> withheld, double width, double cache_trust) {
   constexpr double kProtect = 0.005;
   Blend chosen = choose_blend(withheld, {.weight = 0.5}, kProtect, false);
   chosen = choose_forest(withheld, chosen, false);
-  return choose_cache(withheld, fixed_fusion(withheld, chosen, width));
+  return choose_cache(withheld, fixed_fusion(withheld, chosen, width), cache_trust);
 }
 
 // Executions of few queries say little of other queries, however many they are.
@@ -335,18 +353,27 @@ Blend calibrate_familiar(const std::vector<Withheld>& withheld, const Blend& ble
                                       : calibrate_interval(withheld, blend);
 }
 
-// Where rows are remembered the network, which sees those of each node, needs the forest less.
+// Where rows are remembered the network, which sees those of each node, needs the forest less, and
+// not at all how long the plan took with other constants.
 Blend answer_repeated(const std::vector<Withheld>& repeated, const Blend& otherwise) {
-  constexpr double kWidth = 2;
+  constexpr double kWidth = 3, kNoCache = 0;
   if (repeated.size() < kEnoughWithheld) return otherwise;
-  return calibrate_familiar(repeated, fuse_familiar(repeated, kWidth));
+  return calibrate_familiar(repeated, fuse_familiar(repeated, kWidth, kNoCache));
+}
+
+// Where the plan itself ran with these constants, what it took then is the better witness by far.
+Blend answer_same_plan(const std::vector<Withheld>& same, Blend otherwise) {
+  constexpr double kTrust = 4;
+  otherwise.cache = kTrust;
+  if (same.size() < kEnoughWithheld) return otherwise;
+  return calibrate_familiar(same, choose_cache(same, otherwise, kTrust));
 }
 
 Blend fuse_unseen(std::span<const Withheld> withheld) {
   constexpr double kProtect = 0.02;
   const Blend start = choose_operators(withheld, {.weight = 0.5});
   const Blend blend = choose_blend(withheld, start, kProtect, true);
-  return choose_cache(withheld, choose_forest(withheld, blend, true));
+  return choose_cache(withheld, choose_forest(withheld, blend, true), kCacheTrust);
 }
 
 // What is withheld from one database says nothing of another: the cost alone, in an interval at
@@ -367,10 +394,9 @@ void fill_up(std::vector<Withheld>& few, const std::vector<Withheld>& others) {
   for (size_t i = 0; i < wanted; i++) few.push_back(others[i * others.size() / wanted]);
 }
 
-// `withheld` are those of queries withheld whole.
-Calibration calibrate(const std::vector<Withheld>& validation,
-                      const std::vector<Withheld>& repeated, const std::vector<Withheld>& withheld,
-                      Calibration calibration) {
+// `validation` and `again` as in MainTraining; `withheld` are those of queries withheld whole.
+Calibration calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& again,
+                      const std::vector<Withheld>& withheld, Calibration calibration) {
   const auto unseen = only(withheld, kUnseen);
   auto seen_plan = only(validation, kSeenPlan);
   auto seen_query = only(validation, kSeenQuery);
@@ -378,13 +404,16 @@ Calibration calibrate(const std::vector<Withheld>& validation,
   if (seen_query.size() < kEnoughWithheld) seen_query = validation;
   auto answer_familiar = [&unseen](std::vector<Withheld> familiar) {
     constexpr double kWidth = 1.3;  // two networks need the forest less than one did
-    const Blend blend = fuse_familiar(familiar, kWidth);
+    const Blend blend = fuse_familiar(familiar, kWidth, kCacheTrust);
     fill_up(familiar, unseen);
     return calibrate_familiar(familiar, blend);
   };
   calibration.blend[kSeenPlan] = answer_familiar(seen_plan);
   calibration.blend[kSeenQuery] = answer_familiar(seen_query);
-  calibration.blend[kRepeated] = answer_repeated(repeated, calibration.blend[kSeenPlan]);
+  calibration.blend[kRepeated] =
+      answer_repeated(only(again, kRepeated), calibration.blend[kSeenPlan]);
+  calibration.blend[kSamePlan] =
+      answer_same_plan(only(again, kSamePlan), calibration.blend[kRepeated]);
   auto foreign = only(withheld, kForeign);
   if (foreign.size() < kEnoughWithheld)
     foreign.insert(foreign.end(), validation.begin(), validation.end());
@@ -463,28 +492,25 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
   parts.calibration.log_unit = job.data.log_unit;
   parts.calibration.memory_operators = job.data.memory_operators;
   parts.calibration.key_id = job.data.key_id;
-  std::vector<int> all = all_plans(job.data);
-  Split split = split_by(job.data.group, all, kValidationShare, options.seed);
-  std::set<uint64_t> groups(job.data.group.begin(), job.data.group.end());
-  std::vector<Withheld> validation, unseen;
-  bool trainable = groups.size() >= kLeastGroups && !split.held_out.empty() &&
-                   split.training.size() >= kLeastPlans / 2;
+  const std::vector<Split> splits =
+      withhold_in_turn(job.data, kMembers, kValidationShare, options.seed);
+  const std::set<uint64_t> groups(job.data.group.begin(), job.data.group.end());
+  std::vector<Withheld> validation;
+  const bool trainable = groups.size() >= kLeastGroups && !splits.empty() &&
+                         splits[0].training.size() >= kLeastPlans / 2;
   if (trainable) {
-    unseen = evaluate_unseen(job, split.training);
-    TrainerOptions main = trainer_options(job, split.training.size(), kPlanPasses);
+    const std::vector<Withheld> unseen = evaluate_unseen(job, splits[0].training);
+    TrainerOptions main = trainer_options(job, splits[0].training.size(), kPlanPasses);
     main.max_seconds = job.seconds_left(1.0);
     main.stage = "main";
-    MainTraining trained;
-    auto shift = train_network(job, split.training, split.held_out, split.held_out, main,
-                               "training", parts, &trained);
-    evaluate_into(job, parts, split.held_out, shift, validation);
-    trained.of_all.calibration =
-        calibrate(validation, evaluate_repeated(job, trained), unseen, parts.calibration);
-    job.result.epochs = trained.run.epochs;
-    // What is served knows everything; so much more is only known for sure.
-    parts = std::move(trained.of_all);
+    MainTraining trained = train_main(job, splits, main, parts);
+    validation = std::move(trained.validation);
+    job.result.epochs = trained.epochs;
+    trained.served.calibration = calibrate(validation, trained.again, unseen, parts.calibration);
+    parts = std::move(trained.served);
   } else {
     // Nothing can be withheld, so nothing can be learned that is known to hold: the cost alone.
+    const std::vector<int> all = all_plans(job.data);
     parts.known = collect_known(job.data, all);
     evaluate_into(job, parts, all, {}, validation);
     for (Blend& blend : parts.calibration.blend) blend = calibrate_interval(validation, {});

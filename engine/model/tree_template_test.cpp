@@ -94,10 +94,18 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
     std::vector<std::byte> workspace(served.model.workspace_size(r.view().node_count));
     return served.model.evaluate(r.view(), workspace.data()).familiarity;
   };
-  OwnedRecord again = records[0];
+  OwnedRecord again = *std::find_if(records.begin(), records.end(), [](const OwnedRecord& r) {
+    return r.nodes[0].op == PREDICTOR_OP_AGGREGATE;
+  });
   for (PredictorNode& n : again.nodes) n.total_cost *= 2;
   EXPECT_EQ(familiarity(again), kRepeated);
   EXPECT_FALSE(served.predict(again).out_of_distribution);
+  // What it aggregates is known, however many processes do it.
+  again.nodes[0].partial_mode = 2;
+  EXPECT_EQ(familiarity(again), kRepeated);
+  again.nodes[0].op = PREDICTOR_OP_LIMIT;
+  EXPECT_EQ(familiarity(again), kSeenPlan);
+  again.nodes[0].op = PREDICTOR_OP_AGGREGATE;
   again.nodes[2].constants++;
   EXPECT_EQ(familiarity(again), kSeenPlan);
 
@@ -118,23 +126,39 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
   EXPECT_GE(plan.total_ms / plan.low_ms, 29.9);
 }
 
-TEST(TreeTemplate, repeated_queries_are_calibrated_by_themselves) {
-  auto records = test::Workload(7).run(12, 25);
-  // Each comes back with another plan of the same rows and another time.
+TEST(TreeTemplate, repeated_queries_and_plans_are_calibrated_by_themselves) {
+  auto records = test::Workload(7).run(12, 25, false);
+  // Each comes back with another plan of the same rows and another time, and with the same.
   const size_t once = records.size();
   for (size_t i = 0; i < once; i++) {
     OwnedRecord again = records[i];
+    records.push_back(again);
     for (PredictorNode& n : again.nodes) n.total_cost *= 2, n.actual_total *= 2;
     again.statement.total_time *= 2;
+    again.statement.signature++;
     records.push_back(again);
   }
   TrainingOptions options;
   options.max_epochs = 5;
   const Served served(records, options);
-  const Blend &repeated = served.model.calibration().blend[kRepeated],
-              &seen = served.model.calibration().blend[kSeenPlan];
-  EXPECT_TRUE(repeated.low_offset != seen.low_offset || repeated.high_offset != seen.high_offset);
-  EXPECT_NE(repeated.forest_spread, seen.forest_spread);
+  const auto blends = served.model.calibration().blend;
+  const auto differ = [](const Blend& a, const Blend& b) {
+    return a.low_offset != b.low_offset || a.high_offset != b.high_offset;
+  };
+  EXPECT_TRUE(differ(blends[kRepeated], blends[kSeenPlan]));
+  EXPECT_NE(blends[kRepeated].forest_spread, blends[kSeenPlan].forest_spread);
+  EXPECT_TRUE(differ(blends[kSamePlan], blends[kRepeated]));
+  EXPECT_GT(blends[kSamePlan].cache, blends[kRepeated].cache);
+
+  std::vector<double> errors;
+  for (size_t i = 0; i < once; i++) {
+    std::vector<std::byte> workspace(served.model.workspace_size(records[i].view().node_count));
+    EXPECT_EQ(served.model.evaluate(records[i].view(), workspace.data()).familiarity, kSamePlan);
+    const PlanPrediction plan = served.predict(records[i]);
+    EXPECT_EQ(plan.source, Source::kCache);
+    errors.push_back(q_error(plan.total_ms, records[i].statement.total_time));
+  }
+  EXPECT_LT(summarize_q_errors(errors).q95, 1.02) << "however little the network learned";
 }
 
 TEST(TreeTemplate, shuffled_times_cannot_be_learned) {
