@@ -42,6 +42,16 @@ bool is_as_good(const std::vector<double>& errors, const std::vector<double>& be
   return average <= deviations * std::sqrt(mean(square) / static_cast<double>(errors.size()));
 }
 
+// How far below and above the interval an execution lies; negative: inside.
+struct Beyond {
+  double low, high;
+};
+Beyond beyond_interval(const Withheld& w, const Blend& blend, double err) {
+  const LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
+  const double log_ms = time.median + err * (w.log_ms - time.median);
+  return {time.low - log_ms, log_ms - time.high};
+}
+
 // How far to go so that at most kTail of new values lie beyond: the split-conformal quantile.
 // Beyond the largest value where there are too few to say.
 double conformal_offset(std::vector<double> beyond) {
@@ -171,7 +181,7 @@ Blend choose_cache(std::span<const Withheld> withheld, Blend blend, double usual
   return best;
 }
 
-Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend) {
+Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend, double err) {
   constexpr ptrdiff_t kEnough = 30;
   const bool all_count = std::count_if(withheld.begin(), withheld.end(), [](const Withheld& w) {
                            return !w.timed && !w.censored;
@@ -184,18 +194,17 @@ Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend) {
     // What a censored execution would have taken is not known. The network's own quantile has
     // learned from it.
     if (w.censored) continue;
-    LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
-    below.push_back(time.low - w.log_ms);
-    above.push_back(w.log_ms - time.high);
+    const Beyond beyond = beyond_interval(w, blend, err);
+    below.push_back(beyond.low), above.push_back(beyond.high);
   }
   blend.low_offset = conformal_offset(std::move(below));
   blend.high_offset = conformal_offset(std::move(above));
   return blend;
 }
 
-Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend) {
+Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend, double err) {
   constexpr double kGroupTail = 0.1;
-  Blend all = calibrate_interval(withheld, blend);
+  Blend all = calibrate_interval(withheld, blend, err);
   std::map<uint64_t, std::vector<Withheld>> groups;
   for (const Withheld& w : withheld) groups[w.group].push_back(w);
   std::vector<double> low, high;
@@ -204,9 +213,8 @@ Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blen
     std::vector<double> below, above;
     for (const Withheld& w : group) {
       if (w.censored) continue;
-      LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
-      below.push_back(time.low - w.log_ms);
-      above.push_back(w.log_ms - time.high);
+      const Beyond beyond = beyond_interval(w, blend, err);
+      below.push_back(beyond.low), above.push_back(beyond.high);
     }
     if (below.empty()) continue;
     auto middle = [](std::vector<double>& x) {

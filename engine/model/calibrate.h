@@ -59,12 +59,13 @@ Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen, doub
 
 // Adds the offsets that make the 90 % interval hold on these executions (5 % beyond either side);
 // with few executions they reach further than any of them did. Where enough ran without timers, as
-// what is predicted does, these alone count.
-Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend);
+// what is predicted does, these alone count. What serves is taken to err by `err` times what these
+// say.
+Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend, double err = 1);
 
 // The same for executions of groups never seen, which err together: the interval reaches at least
 // as far as it must for nine groups of ten.
-Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend);
+Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend, double err = 1);
 
 // Part of the uncensored executions inside the interval, each half calibrated on the other.
 double measure_coverage(std::span<const Withheld> withheld, const Blend& blend);
