@@ -20,10 +20,10 @@ inline constexpr size_t kMostSignatures = 32000;  // of plans, and as many of qu
 
 // How close a plan is to those of the training; answers are calibrated for each level apart.
 enum Familiarity : int {
-  kSamePlan,   // this plan was in the training with these constants: how long it took is known
-  kRepeated,   // the query was, with another plan: how many rows it has is known
-  kSeenPlan,   // this plan signature was
-  kSeenQuery,  // this query was, with another plan
+  kSamePlan,   // how long this plan took with these constants is in the plan cache
+  kRepeated,   // how many rows this plan makes or aggregates, with these constants, is in memory
+  kSeenPlan,   // this plan signature was in the training
+  kSeenQuery,  // this query was
   kUnseen,     // none of these
   kForeign,    // nor was any relation that it reads
   kFamiliarityCount
@@ -38,7 +38,8 @@ uint64_t constants_key(const PredictorRecord& record);
 
 struct KnownContent {
   std::vector<uint64_t> identities[kIdentityCount];  // in the order of their rows, from
-                                                     // kFirstIdentity on; no 0, no duplicate
+                                                     // kFirstIdentity on, 0: an empty row; no
+                                                     // duplicate
   std::vector<uint64_t> signatures;
   std::vector<uint64_t> queries;
 };

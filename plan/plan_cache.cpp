@@ -11,9 +11,9 @@ uint64_t plan_key(const PredictorStatement& statement) {
 }
 
 uint64_t exact_plan_key(const PredictorStatement& statement) {
-  if (statement.constants == 0) return 0;
   uint64_t words[] = {2, statement.signature, statement.constants};
-  return siphash24_words(kPublicKey, words);
+  uint64_t key = siphash24_words(kPublicKey, words);
+  return key == 0 ? 1 : key;
 }
 
 }  // namespace predictor

@@ -27,9 +27,8 @@ struct CachedTime {
 
 using PlanCache = FlatTable<CachedTime>;
 
-// Never 0.
+// Never 0: of the plan, and of the plan with its constants or with none.
 uint64_t plan_key(const PredictorStatement& statement);
-// 0 for a plan without constants: its plan_key() says as much.
 uint64_t exact_plan_key(const PredictorStatement& statement);
 
 }  // namespace predictor

@@ -176,7 +176,9 @@ bool knows_rows(const PredictorRecord& record, const NodePlace* places, const Su
   while (true) {
     node = maker_of_rows(sub_plans, node);
     if (recalled[node * kMemoryLevels + kExactLevel]->count > 0) return true;
-    if (record.nodes[node].op != PREDICTOR_OP_AGGREGATE || places[node].outer < 0) return false;
+    const PredictorNode& n = record.nodes[node];
+    // A HAVING would be another question.
+    if (n.op != PREDICTOR_OP_AGGREGATE || n.selection != 0 || places[node].outer < 0) return false;
     node = places[node].outer;
   }
 }

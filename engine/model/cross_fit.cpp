@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
+#include <unordered_set>
 
 namespace predictor::engine {
 
@@ -24,15 +24,23 @@ std::vector<Split> withhold_in_turn(const Dataset& data, int networks, double sh
   return splits;
 }
 
-KnownContent only_met(KnownContent known, const KnownContent& met) {
-  for (int t = 0; t < kIdentityCount; t++) {
-    const std::set<uint64_t> kept(met.identities[t].begin(), met.identities[t].end());
-    for (uint64_t& identity : known.identities[t])
-      if (!kept.contains(identity)) identity = 0;
+KnownContent only_met(const KnownContent& known, const Dataset& data, std::span<const int> plans) {
+  std::unordered_set<uint64_t> identities[kIdentityCount], signatures, queries;
+  for (int p : plans) {
+    signatures.insert(data.signature[p]);
+    queries.insert(data.query[p]);
+    for (size_t node = static_cast<size_t>(data.first[p]);
+         node < static_cast<size_t>(data.first[p + 1]); node++)
+      for (int t = 0; t < kIdentityCount; t++)
+        identities[t].insert(data.identity[node * kIdentityCount + t]);
   }
-  known.signatures = met.signatures;
-  known.queries = met.queries;
-  return known;
+  KnownContent met = known;
+  for (int t = 0; t < kIdentityCount; t++)
+    for (uint64_t& identity : met.identities[t])
+      if (!identities[t].contains(identity)) identity = 0;
+  std::erase_if(met.signatures, [&](uint64_t s) { return !signatures.contains(s); });
+  std::erase_if(met.queries, [&](uint64_t q) { return !queries.contains(q); });
+  return met;
 }
 
 void forget_unmet(const KnownContent& known, NetworkWeights& weights) {

@@ -42,17 +42,33 @@ TEST(WithholdInTurn, withholds_each_group_from_one_network_at_most) {
 TEST(WithholdInTurn, withholds_from_fewer_where_there_is_too_little) {
   std::vector<OwnedRecord> records(12, test::Workload(3).execute(1, false));
   EXPECT_TRUE(withhold_in_turn(encode_dataset(records), 2, 0.12, 1).empty()) << "one group";
+  // Of groups that are each more than half of the share and one that is tiny, that alone.
+  records = test::Workload(3).run(5, 1);
+  const size_t tiny = records.size() - 1;
+  for (int i = 0; i < 200; i++)
+    for (size_t large = 0; large < tiny; large++) records.push_back(records[large]);
+  const std::vector<Split> splits = withhold_in_turn(encode_dataset(records), 2, 0.12, 1);
+  for (const Split& split : splits) EXPECT_FALSE(split.held_out.empty());
 }
 
 TEST(OnlyMet, leaves_every_identity_at_its_row) {
-  KnownContent known, met;
-  known.identities[0] = {11, 12, 13};
-  met.identities[0] = {13, 11};
-  known.queries = {7, 8};
-  met.queries = {8};
-  const KnownContent kept = only_met(known, met);
-  EXPECT_EQ(kept.identities[0], (std::vector<uint64_t>{11, 0, 13}));
-  EXPECT_EQ(kept.queries, met.queries);
+  Dataset data;
+  for (uint64_t plan : {0, 1, 2}) {
+    data.signature.push_back(20 + plan);
+    data.query.push_back(7 + plan);
+    data.first.push_back(static_cast<int>(plan));
+    for (int t = 0; t < kIdentityCount; t++) data.identity.push_back(11 + plan);
+  }
+  data.first.push_back(3);
+  KnownContent known;
+  for (auto& identities : known.identities) identities = {11, 12, 13};
+  known.signatures = {20, 21, 22};
+  known.queries = {9, 8, 7};
+  const KnownContent kept = only_met(known, data, std::vector<int>{0, 2});
+  for (const auto& identities : kept.identities)
+    EXPECT_EQ(identities, (std::vector<uint64_t>{11, 0, 13}));
+  EXPECT_EQ(kept.signatures, (std::vector<uint64_t>{20, 22}));
+  EXPECT_EQ(kept.queries, (std::vector<uint64_t>{9, 7}));
 
   const std::vector<std::byte> section = write_known(kept);
   std::vector<uint64_t> aligned((section.size() + 7) / 8);

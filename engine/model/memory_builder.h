@@ -62,11 +62,11 @@ class MemoryBuilder {
 };
 
 // Writes what `memory` says into the features of all plans: of most with their own query left out,
-// of some as if one other execution of it were remembered, as it is when a query comes back with
-// another plan. The other way round goes into `data.other`, of plans whose query has one: a network
-// that meets both relies on its own query's rows where they are known, and not where they are not.
-// The plans `as_new` have their own query left out first. `check` is called often, and may end the
-// work by throwing.
+// of a quarter as if one other execution of it were remembered, as it is when a query comes back
+// with another plan. The other way round goes into `data.other`, of plans whose query has one: a
+// network that meets both relies on its own query's rows where they are known, and not where they
+// are not. All of the plans `as_new` have their own query left out. `check` is called often, and
+// may end the work by throwing.
 void recall_dataset(
     std::span<const OwnedRecord> records, const MemoryBuilder& memory, std::span<const int> as_new,
     Dataset& data, const std::function<void()>& check = [] {});

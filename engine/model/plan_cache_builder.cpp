@@ -59,8 +59,7 @@ std::vector<CachedTime> build_plan_cache(std::span<const OwnedRecord> records, c
     const PredictorStatement& s = records[data.records[p]].statement;
     const float log_ms = data.log_ms[p] - shift[i];
     any[plan_key(s)].log_ms.push_back(log_ms);
-    const uint64_t key = exact_plan_key(s);
-    if (key != 0 && s.key_id == data.key_id) exact[key].log_ms.push_back(log_ms);
+    if (s.key_id == data.key_id) exact[exact_plan_key(s)].log_ms.push_back(log_ms);
   }
   std::vector<CachedTime> entries;
   append(any, entries);

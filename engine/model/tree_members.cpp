@@ -5,7 +5,9 @@
 #include <chrono>
 #include <future>
 #include <string>
+#include <utility>
 
+#include "engine/model/cross_fit.h"
 #include "engine/model/model.h"
 
 namespace predictor::engine {
@@ -73,14 +75,12 @@ class Members {
         if (!keep_on(latest)) throw TrainingCancelled();
   }
 
-  TrainedMembers mean() {
+  TrainedMembers take() {
     TrainedMembers all;
     all.run = done_[0].run;
-    all.shifts.assign(asked_.size(), 0);
     for (Member& member : done_) {
       all.weights.push_back(std::move(member.weights));
-      for (size_t i = 0; i < all.shifts.size(); i++)
-        all.shifts[i] += member.shifts[i] / static_cast<float>(count());
+      all.shifts.push_back(std::move(member.shifts));
     }
     return all;
   }
@@ -96,10 +96,13 @@ class Members {
   }
 
   Member train_one(int member, const TrainerOptions& options, const KeepOn& keep_on) const {
-    TreeTrainer trainer(data_, known_, options);
     const Split& split = splits_[member];
+    const KnownContent met = only_met(known_, data_, split.training);
+    TreeTrainer trainer(data_, met, options);
     const TrainerResult run = trainer.train(split.training, split.held_out, keep_on);
-    return {trainer.weights(), trainer.instrumentation_shift(asked_), run};
+    NetworkWeights weights = trainer.weights();
+    forget_unmet(met, weights);
+    return {std::move(weights), trainer.instrumentation_shift(asked_), run};
   }
 
   // Is the other's network there? Throws what ended its training.
@@ -131,7 +134,7 @@ TrainedMembers train_members(const Dataset& data, const KnownContent& known,
     members.train_side_by_side(keep_on);
   else
     members.train_in_turn(keep_on);
-  return members.mean();
+  return members.take();
 }
 
 }  // namespace predictor::engine

@@ -14,8 +14,9 @@ namespace predictor::engine {
 
 struct TrainedMembers {
   std::vector<NetworkWeights> weights;
-  std::vector<float> shifts;  // what the instrumentation of each plan asked for adds to ln ms
-  TrainerResult run;          // of the first
+  // What the instrumentation of each plan asked for adds to ln ms, by each network.
+  std::vector<std::vector<float>> shifts;
+  TrainerResult run;  // of the first
 };
 
 // Trains a network on each of `splits` as TreeTrainer::train() does, which stops by what is held
@@ -23,7 +24,8 @@ struct TrainedMembers {
 // and on as many as networks the result is the same. `keep_on` is called from the calling thread,
 // with the epochs of all when they follow one another and those of the first when they do not. The
 // seconds in `options` are those of all together, and the stages of the networks after the first
-// are called "STAGE-2" and so on.
+// are called "STAGE-2" and so on. What of `known` a network's own training never met is unknown to
+// it, in the weights, too.
 TrainedMembers train_members(const Dataset& data, const KnownContent& known,
                              const TrainerOptions& options, std::span<const Split> splits,
                              std::span<const int> asked,

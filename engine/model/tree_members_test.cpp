@@ -16,12 +16,16 @@ namespace predictor::engine {
 namespace {
 
 struct Setting : test::SmallTraining {
-  Setting() : SmallTraining(4) {}
+  Split other;  // of the second network
+
+  Setting() : SmallTraining(4) {
+    for (int p = 0; p < data.plans(); p++)
+      (p % 5 == 1 ? other.held_out : other.training).push_back(p);
+  }
   TrainedMembers train(int threads, const std::function<bool(const EpochReport&)>& keep_on) {
     options.threads = threads;
-    const Split split{training, validation};
-    return train_members(data, known, options, std::vector<Split>{split, split}, validation,
-                         keep_on);
+    return train_members(data, known, options, std::vector<Split>{{training, validation}, other},
+                         validation, keep_on);
   }
 };
 
@@ -48,9 +52,27 @@ TEST(TreeMembers, are_the_same_side_by_side_and_in_turn) {
   TreeTrainer alone(setting.data, setting.known, setting.options);
   alone.train(setting.training, setting.validation, [](const EpochReport&) { return true; });
   EXPECT_EQ(alone.weights().cell, in_turn.weights[0].cell) << "the first has the training's seed";
-  const std::vector<float> shifts = alone.instrumentation_shift(setting.validation);
-  ASSERT_EQ(shifts.size(), in_turn.shifts.size());
-  EXPECT_NE(shifts, in_turn.shifts) << "those of both count";
+  ASSERT_EQ(in_turn.shifts.size(), 2u);
+  EXPECT_EQ(in_turn.shifts[0], alone.instrumentation_shift(setting.validation));
+  EXPECT_NE(in_turn.shifts[1], in_turn.shifts[0]);
+
+  setting.options.seed += 7919;
+  TreeTrainer second(setting.data, setting.known, setting.options);
+  second.train(setting.other.training, setting.other.held_out,
+               [](const EpochReport&) { return true; });
+  EXPECT_EQ(second.weights().cell, in_turn.weights[1].cell) << "of what it alone was given";
+}
+
+TEST(TreeMembers, know_only_what_they_met) {
+  Setting setting;
+  setting.known.identities[kRelationIdentity].push_back(987654321);
+  for (const NetworkWeights& w :
+       setting.train(1, [](const EpochReport&) { return true; }).weights) {
+    const std::vector<float>& table = w.identity[kRelationIdentity];
+    const auto unknown = table.begin() + static_cast<std::ptrdiff_t>(kUnknownIdentity * w.hidden);
+    EXPECT_TRUE(std::equal(table.end() - w.hidden, table.end(), unknown));
+    EXPECT_FALSE(std::equal(table.end() - 2 * w.hidden, table.end() - w.hidden, unknown));
+  }
 }
 
 TEST(TreeMembers, all_end_when_the_caller_wants_no_more) {

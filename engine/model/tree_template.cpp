@@ -32,7 +32,7 @@ constexpr size_t kFoldPlans = 2500;    // trained on per fold, at most
 constexpr double kPlanPasses = 400e3;  // of 10 nodes, that all epochs of a network that serves take
 constexpr double kFoldPasses = 60e3;
 constexpr int kFoldEpochs = 60;
-constexpr int kMembers = 2;  // of what serves; what only calibrates has one
+constexpr int kMembers = 2;  // networks of what serves, at most; what only calibrates has one
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -186,7 +186,8 @@ std::vector<std::byte> train_forest_of(const Job& job, const Split& split,
 }
 
 // Trains as many networks as there are splits, whose plans memory must have recalled. Returns their
-// weights, and as shifts what the instrumentation of each plan of the data adds to its time.
+// weights, and as shifts what the instrumentation of each plan of the data adds to its time by
+// each.
 TrainedMembers train_networks(Job& job, const KnownContent& known, std::span<const Split> splits,
                               TrainerOptions options, const char* phase) {
   TrainedMembers trained;
@@ -234,8 +235,19 @@ void evaluate_split(const Job& job, const Split& split, std::span<const float> s
   std::set<uint64_t> met;
   for (int p : split.held_out)
     (met.insert(job.data.group[p]).second ? executed : others).push_back(p);
+  if (others.empty()) return;
+  KnownContent known = only_met(main.served.known, job.data, executed);
+  parts.known.signatures = std::move(known.signatures);
+  parts.known.queries = std::move(known.queries);
   remember(job, executed, shift_of_plan, parts);
   evaluate_into(job, parts, others, shifts_of(others, shift_of_plan), main.again);
+}
+
+std::vector<float> mean_of(std::span<const std::vector<float>> all) {
+  std::vector<float> mean(all[0].size(), 0);
+  for (const std::vector<float>& one : all)
+    for (size_t i = 0; i < mean.size(); i++) mean[i] += one[i] / static_cast<float>(all.size());
+  return mean;
 }
 
 MainTraining train_main(Job& job, std::span<const Split> splits, const TrainerOptions& options,
@@ -256,30 +268,32 @@ MainTraining train_main(Job& job, std::span<const Split> splits, const TrainerOp
   int all_trees = 0;
   for (size_t m = 0; m < splits.size(); m++) {
     Parts parts = start;
-    parts.known = only_met(served.known, collect_known(job.data, splits[m].training));
-    forget_unmet(parts.known, trained.weights[m]);
+    parts.known = only_met(served.known, job.data, splits[m].training);
     parts.network = write_network(std::span(&trained.weights[m], 1));
     int trees = kMostTreesOfTree;
-    parts.forest = train_forest_of(job, splits[m], trained.shifts, trees);
+    // By the network that never saw what is withheld.
+    const std::vector<float>& own_shifts = trained.shifts[m];
+    parts.forest = train_forest_of(job, splits[m], own_shifts, trees);
     all_trees += trees;
-    evaluate_split(job, splits[m], trained.shifts, std::move(parts), main);
+    evaluate_split(job, splits[m], own_shifts, std::move(parts), main);
   }
   served.network = write_network(trained.weights);
+  const std::vector<float> shifts = mean_of(trained.shifts);
   int trees = std::max(1, all_trees / static_cast<int>(splits.size()));
-  served.forest = train_forest_of(job, {all, {}}, trained.shifts, trees);
-  const auto prices = fit_operator_costs(job.records, job.data, all, trained.shifts,
-                                         job.options.seed, [&job] { check_stop(job.options); });
+  served.forest = train_forest_of(job, {all, {}}, shifts, trees);
+  const auto prices = fit_operator_costs(job.records, job.data, all, shifts, job.options.seed,
+                                         [&job] { check_stop(job.options); });
   if (!prices.empty()) served.operators = write_operator_costs(prices);
-  remember(job, all, trained.shifts, served);
+  remember(job, all, shifts, served);
   return main;
 }
 
 // Executions whose whole query the network has not seen: each fold withholds a part of the queries.
-std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
+std::vector<Withheld> evaluate_unseen(Job& job) {
   std::vector<Withheld> unseen;
   std::vector<int> plans;
   std::vector<float> shifts;
-  auto folds = fold_by(job.data.query, training, kFolds, job.options.seed + 1);
+  auto folds = fold_by(job.data.query, all_plans(job.data), kFolds, job.options.seed + 1);
   for (int f = 0; f < kFolds; f++) {
     std::vector<int> rest;
     for (int other = 0; other < kFolds; other++)
@@ -313,9 +327,9 @@ std::vector<Withheld> evaluate_unseen(Job& job, std::span<const int> training) {
         train_networks(job, parts.known, std::span(&split, 1), options, "calibrating");
     parts.network = write_network(trained.weights);
     int trees = kMostTreesOfTree;
-    parts.forest = train_forest_of(job, split, trained.shifts, trees);
-    remember(job, split.training, trained.shifts, parts);
-    const std::vector<float> shift = shifts_of(held, trained.shifts);
+    parts.forest = train_forest_of(job, split, trained.shifts[0], trees);
+    remember(job, split.training, trained.shifts[0], parts);
+    const std::vector<float> shift = shifts_of(held, trained.shifts[0]);
     size_t before = unseen.size();
     evaluate_into(job, parts, held, shift, unseen);
     plans.insert(plans.end(), held.begin(), held.end());
@@ -344,32 +358,41 @@ Blend fuse_familiar(std::span<const Withheld> withheld, double width, double cac
   return choose_cache(withheld, fixed_fusion(withheld, chosen, width), cache_trust);
 }
 
-// Executions of few queries say little of other queries, however many they are.
-Blend calibrate_familiar(const std::vector<Withheld>& withheld, const Blend& blend) {
+// For what so many networks will answer. Executions of few queries say little of other queries,
+// however many they are.
+Blend calibrate_familiar(const std::vector<Withheld>& withheld, const Blend& blend,
+                         size_t networks) {
   constexpr size_t kFewQueries = 20;
   // One network was asked, and two will be. On the same withheld queries of three sets of traces
   // their mean errs 0.95 times as much.
-  constexpr double kErr = kMembers == 2 ? 0.95 : 1;
+  constexpr double kOfTwo = 0.95;
+  const double err = networks > 1 ? kOfTwo : 1;
   std::set<uint64_t> queries;
   for (const Withheld& w : withheld) queries.insert(w.group);
-  return queries.size() < kFewQueries ? calibrate_for_groups(withheld, blend, kErr)
-                                      : calibrate_interval(withheld, blend, kErr);
+  return queries.size() < kFewQueries ? calibrate_for_groups(withheld, blend, err)
+                                      : calibrate_interval(withheld, blend, err);
 }
 
 // Where rows are remembered the network, which sees those of each node, needs the forest less, and
-// not at all how long the plan took with other constants.
-Blend answer_repeated(const std::vector<Withheld>& repeated, const Blend& otherwise) {
+// hardly ever how long the plan took with other constants.
+Blend answer_repeated(const std::vector<Withheld>& repeated, const Blend& otherwise,
+                      size_t networks) {
   constexpr double kWidth = 3, kNoCache = 0;
   if (repeated.size() < kEnoughWithheld) return otherwise;
-  return calibrate_familiar(repeated, fuse_familiar(repeated, kWidth, kNoCache));
+  return calibrate_familiar(repeated, fuse_familiar(repeated, kWidth, kNoCache), networks);
 }
 
 // Where the plan itself ran with these constants, what it took then is the better witness by far.
 Blend answer_same_plan(const std::vector<Withheld>& same, Blend otherwise) {
   constexpr double kTrust = 4;
+  constexpr size_t kCacheAlone = 1;  // it serves as it was judged, whatever the networks are
   otherwise.cache = kTrust;
-  if (same.size() < kEnoughWithheld) return otherwise;
-  return calibrate_familiar(same, choose_cache(same, otherwise, kTrust));
+  if (same.size() >= kEnoughWithheld)
+    return calibrate_familiar(same, choose_cache(same, otherwise, kTrust), kCacheAlone);
+  // What was calibrated without the cache may take nothing from an interval that the cache narrows.
+  otherwise.low_offset = std::max(0.0, otherwise.low_offset);
+  otherwise.high_offset = std::max(0.0, otherwise.high_offset);
+  return otherwise;
 }
 
 Blend fuse_unseen(std::span<const Withheld> withheld) {
@@ -397,26 +420,35 @@ void fill_up(std::vector<Withheld>& few, const std::vector<Withheld>& others) {
   for (size_t i = 0; i < wanted; i++) few.push_back(others[i * others.size() / wanted]);
 }
 
-// `validation` and `again` as in MainTraining; `withheld` are those of queries withheld whole.
+// `validation` and `again` as in MainTraining, of so many networks; `withheld` are those of queries
+// withheld whole.
 Calibration calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& again,
-                      const std::vector<Withheld>& withheld, Calibration calibration) {
+                      const std::vector<Withheld>& withheld, size_t networks,
+                      Calibration calibration) {
   const auto unseen = only(withheld, kUnseen);
   auto seen_plan = only(validation, kSeenPlan);
   auto seen_query = only(validation, kSeenQuery);
   if (seen_plan.size() < kEnoughWithheld) seen_plan = validation;
   if (seen_query.size() < kEnoughWithheld) seen_query = validation;
-  auto answer_familiar = [&unseen](std::vector<Withheld> familiar) {
+  auto answer_familiar = [&unseen, networks](std::vector<Withheld> familiar) {
     constexpr double kWidth = 1.3;  // two networks need the forest less than one did
     const Blend blend = fuse_familiar(familiar, kWidth, kCacheTrust);
     fill_up(familiar, unseen);
-    return calibrate_familiar(familiar, blend);
+    return calibrate_familiar(familiar, blend, networks);
   };
   calibration.blend[kSeenPlan] = answer_familiar(seen_plan);
   calibration.blend[kSeenQuery] = answer_familiar(seen_query);
+  // Other queries with the same clauses count, too: nobody can tell them apart.
+  auto known_as = [&validation, &again](Familiarity familiarity) {
+    std::vector<Withheld> all = only(again, familiarity);
+    const std::vector<Withheld> others = only(validation, familiarity);
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
+  };
   calibration.blend[kRepeated] =
-      answer_repeated(only(again, kRepeated), calibration.blend[kSeenPlan]);
+      answer_repeated(known_as(kRepeated), calibration.blend[kSeenPlan], networks);
   calibration.blend[kSamePlan] =
-      answer_same_plan(only(again, kSamePlan), calibration.blend[kRepeated]);
+      answer_same_plan(known_as(kSamePlan), calibration.blend[kRepeated]);
   auto foreign = only(withheld, kForeign);
   if (foreign.size() < kEnoughWithheld)
     foreign.insert(foreign.end(), validation.begin(), validation.end());
@@ -502,14 +534,15 @@ TrainingResult TreeTemplate::train(std::span<const OwnedRecord> records,
   const bool trainable = groups.size() >= kLeastGroups && !splits.empty() &&
                          splits[0].training.size() >= kLeastPlans / 2;
   if (trainable) {
-    const std::vector<Withheld> unseen = evaluate_unseen(job, splits[0].training);
+    const std::vector<Withheld> unseen = evaluate_unseen(job);
     TrainerOptions main = trainer_options(job, splits[0].training.size(), kPlanPasses);
     main.max_seconds = job.seconds_left(1.0);
     main.stage = "main";
     MainTraining trained = train_main(job, splits, main, parts);
     validation = std::move(trained.validation);
     job.result.epochs = trained.epochs;
-    trained.served.calibration = calibrate(validation, trained.again, unseen, parts.calibration);
+    trained.served.calibration =
+        calibrate(validation, trained.again, unseen, splits.size(), parts.calibration);
     parts = std::move(trained.served);
   } else {
     // Nothing can be withheld, so nothing can be learned that is known to hold: the cost alone.

@@ -103,6 +103,9 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
   // What it aggregates is known, however many processes do it.
   again.nodes[0].partial_mode = 2;
   EXPECT_EQ(familiarity(again), kRepeated);
+  again.nodes[0].selection = 5;
+  EXPECT_EQ(familiarity(again), kSeenPlan) << "with a HAVING";
+  again.nodes[0].selection = 0;
   again.nodes[0].op = PREDICTOR_OP_LIMIT;
   EXPECT_EQ(familiarity(again), kSeenPlan);
   again.nodes[0].op = PREDICTOR_OP_AGGREGATE;
@@ -159,6 +162,35 @@ TEST(TreeTemplate, repeated_queries_and_plans_are_calibrated_by_themselves) {
     errors.push_back(q_error(plan.total_ms, records[i].statement.total_time));
   }
   EXPECT_LT(summarize_q_errors(errors).q95, 1.02) << "however little the network learned";
+}
+
+TEST(TreeTemplate, reports_without_constants_are_answered_by_what_they_took) {
+  // Each query is all its own group; the network learns next to nothing.
+  std::vector<OwnedRecord> records;
+  test::Workload workload(8);
+  for (int query = 0; query < 60; query++) {
+    OwnedRecord report = workload.execute(query, false);
+    report.nodes[2].constants = report.nodes[2].coarse = 0;
+    report.statement.constants = 0;
+    for (int i = 0; i < 8; i++) {
+      report.statement.total_time *= i % 2 == 0 ? 1.02 : 1 / 1.02;
+      records.push_back(report);
+    }
+  }
+  TrainingOptions options;
+  options.max_epochs = 3;
+  const Served served(records, options);
+  std::vector<double> errors;
+  int inside = 0;
+  for (const OwnedRecord& r : records) {
+    const PlanPrediction plan = served.predict(r);
+    EXPECT_EQ(plan.source, Source::kCache);
+    errors.push_back(q_error(plan.total_ms, r.statement.total_time));
+    inside += plan.low_ms <= r.statement.total_time && r.statement.total_time <= plan.high_ms;
+    EXPECT_LT(plan.high_ms / plan.low_ms, 1.5) << "calibrated on reports that ran before";
+  }
+  EXPECT_LT(summarize_q_errors(errors).q95, 1.05);
+  EXPECT_GT(inside, static_cast<int>(records.size()) * 8 / 10);
 }
 
 TEST(TreeTemplate, shuffled_times_cannot_be_learned) {

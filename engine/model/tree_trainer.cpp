@@ -14,6 +14,7 @@
 #include "engine/model/model.h"
 #include "engine/model/tree_inputs.h"
 #include "engine/model/tree_network.h"
+#include "plan/siphash.h"
 
 namespace predictor::engine {
 namespace {
@@ -285,6 +286,7 @@ struct TreeTrainer::Loop {
   State& state;
   torch::optim::AdamW optimizer;
   Tensor order;              // of the training plans; shuffled anew in each epoch
+  uint64_t which = 0;        // hash of these plans
   std::vector<Tensor> best;  // weights; only once best_epoch is not 0
   double epochs = 0, best_epoch = 0, validation = 0;
 
@@ -294,6 +296,7 @@ struct TreeTrainer::Loop {
                                                .weight_decay(s.options.weight_decay)),
         order(torch::empty({static_cast<int64_t>(training.size())}, torch::kInt32)) {
     std::copy(training.begin(), training.end(), order.data_ptr<int>());
+    for (int p : training) which = siphash24_words(kPublicKey, {which, static_cast<uint64_t>(p)});
     for (const Tensor& p : s.network->parameters()) best.push_back(p.detach().clone());
   }
 
@@ -333,7 +336,7 @@ std::string TreeTrainer::Loop::fingerprint() const {
   std::ostringstream text;
   text << "tree " << kFeatureVersion << ' ' << TORCH_VERSION << ' ' << o.device << ' ' << o.threads
        << ' ' << o.seed << ' ' << o.epochs << ' ' << o.patience << ' ' << o.batch_plans << ' '
-       << state.data.plans() << ' ' << state.data.nodes() << ' ' << order.numel();
+       << state.data.plans() << ' ' << state.data.nodes() << ' ' << order.numel() << ' ' << which;
   return text.str();
 }
 
