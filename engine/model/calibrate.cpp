@@ -46,7 +46,7 @@ bool is_as_good(const std::vector<double>& errors, const std::vector<double>& be
 struct Beyond {
   double low, high;
 };
-Beyond beyond_interval(const Withheld& w, const Blend& blend, double err) {
+Beyond beyond_interval(const Withheld& w, const Blend& blend, double err = 1) {
   const LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
   const double log_ms = time.median + err * (w.log_ms - time.median);
   return {time.low - log_ms, log_ms - time.high};
@@ -202,9 +202,9 @@ Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend, double
   return blend;
 }
 
-Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend, double err) {
+Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend) {
   constexpr double kGroupTail = 0.1;
-  Blend all = calibrate_interval(withheld, blend, err);
+  Blend all = calibrate_interval(withheld, blend);
   std::map<uint64_t, std::vector<Withheld>> groups;
   for (const Withheld& w : withheld) groups[w.group].push_back(w);
   std::vector<double> low, high;
@@ -213,7 +213,7 @@ Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blen
     std::vector<double> below, above;
     for (const Withheld& w : group) {
       if (w.censored) continue;
-      const Beyond beyond = beyond_interval(w, blend, err);
+      const Beyond beyond = beyond_interval(w, blend);
       below.push_back(beyond.low), above.push_back(beyond.high);
     }
     if (below.empty()) continue;

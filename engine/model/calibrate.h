@@ -65,7 +65,7 @@ Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend, double
 
 // The same for executions of groups never seen, which err together: the interval reaches at least
 // as far as it must for nine groups of ten.
-Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend, double err = 1);
+Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend);
 
 // Part of the uncensored executions inside the interval, each half calibrated on the other.
 double measure_coverage(std::span<const Withheld> withheld, const Blend& blend);

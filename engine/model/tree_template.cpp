@@ -363,14 +363,13 @@ Blend fuse_familiar(std::span<const Withheld> withheld, double width, double cac
 Blend calibrate_familiar(const std::vector<Withheld>& withheld, const Blend& blend,
                          size_t networks) {
   constexpr size_t kFewQueries = 20;
+  std::set<uint64_t> queries;
+  for (const Withheld& w : withheld) queries.insert(w.group);
+  if (queries.size() < kFewQueries) return calibrate_for_groups(withheld, blend);
   // One network was asked, and two will be. On the same withheld queries of three sets of traces
   // their mean errs 0.95 times as much.
   constexpr double kOfTwo = 0.95;
-  const double err = networks > 1 ? kOfTwo : 1;
-  std::set<uint64_t> queries;
-  for (const Withheld& w : withheld) queries.insert(w.group);
-  return queries.size() < kFewQueries ? calibrate_for_groups(withheld, blend, err)
-                                      : calibrate_interval(withheld, blend, err);
+  return calibrate_interval(withheld, blend, networks > 1 ? kOfTwo : 1);
 }
 
 // Where rows are remembered the network, which sees those of each node, needs the forest less, and
