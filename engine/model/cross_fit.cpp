@@ -1,16 +1,13 @@
 #include "engine/model/cross_fit.h"
 
 #include <algorithm>
-#include <numeric>
 #include <unordered_set>
 
 namespace predictor::engine {
 
 std::vector<Split> withhold_in_turn(const Dataset& data, int networks, double share,
                                     uint64_t seed) {
-  std::vector<int> rest(static_cast<size_t>(data.plans()));  // not withheld yet
-  std::iota(rest.begin(), rest.end(), 0);
-  std::vector<int> before;
+  std::vector<int> rest = all_plans(data), before;  // not withheld yet, withheld already
   std::vector<Split> splits;
   for (int i = 0; i < networks; i++) {
     const double of_rest = share * data.plans() / std::max<double>(1, rest.size());

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <unordered_map>
 
 #include "plan/network.h"
@@ -225,6 +226,12 @@ CostModel fit_cost(const Dataset& data, std::span<const int> plans) {
       weight[i] = 1 / std::max(0.01, std::abs(y[i] - model.intercept - model.slope * x[i]));
   }
   return model;
+}
+
+std::vector<int> all_plans(const Dataset& data) {
+  std::vector<int> plans(static_cast<size_t>(data.plans()));
+  std::iota(plans.begin(), plans.end(), 0);
+  return plans;
 }
 
 Split split_by(const std::vector<uint64_t>& group_of_plan, std::span<const int> plans, double share,

@@ -91,6 +91,9 @@ Dataset encode_dataset(
 // the slope falls back to 1 where the costs do not spread.
 CostModel fit_cost(const Dataset& data, std::span<const int> plans);
 
+// The numbers of all plans, in order.
+std::vector<int> all_plans(const Dataset& data);
+
 // A split by groups: whole groups go to `held_out` until it has at least `share` of the plans.
 struct Split {
   std::vector<int> training, held_out;

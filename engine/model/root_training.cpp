@@ -49,11 +49,7 @@ RootTraining::RootTraining(std::string name, std::span<const OwnedRecord> record
   content_.cost = data_.cost;
 }
 
-std::vector<int> RootTraining::all_plans() const {
-  std::vector<int> plans(static_cast<size_t>(data_.plans()));
-  for (size_t p = 0; p < plans.size(); p++) plans[p] = static_cast<int>(p);
-  return plans;
-}
+std::vector<int> RootTraining::all_plans() const { return engine::all_plans(data_); }
 
 std::vector<int> RootTraining::all_but(int fold) const {
   std::vector<int> rest;

@@ -114,12 +114,6 @@ void check_input(const Job& job) {
         "some that ran to their end");
 }
 
-std::vector<int> all_plans(const Dataset& data) {
-  std::vector<int> plans(static_cast<size_t>(data.plans()));
-  for (int p = 0; p < data.plans(); p++) plans[p] = p;
-  return plans;
-}
-
 int epochs_for(const Dataset& data, size_t plans, double passes, int most) {
   double nodes_per_plan = static_cast<double>(data.nodes()) / data.plans();
   double cost = static_cast<double>(plans) * std::max(1.0, nodes_per_plan / 10);

@@ -56,6 +56,9 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
   options.max_epochs = 50;
   Served served(records, options);
   EXPECT_EQ(served.result.plans, records.size());
+  EXPECT_NEAR(static_cast<double>(served.result.validation.count), 0.24 * records.size(),
+              0.03 * records.size())
+      << "an eighth withheld from each of two networks";
   EXPECT_LT(served.result.validation.q50, 1.15);
   EXPECT_LT(served.result.validation.q95, served.result.baseline.q95);
   EXPECT_GT(served.result.coverage, 0.7);
