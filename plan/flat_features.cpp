@@ -119,7 +119,7 @@ class FlatEncoder {
     for (int i = 0; i < nodes; i++) add_node(i);
     // The deepest join comes last in pre-order.
     for (int i = nodes - 1, filled = 0; i >= 0 && filled < kBottomJoins; i--)
-      if (is_join(in_.record.nodes[i].op)) put_join(i, kTopJoins + filled++);
+      if (is_join(in_.record.nodes[i].op)) put_join(i, kTopJoins + filled++, logs_of(i));
     put_statement();
     for (int op = 0; op < PREDICTOR_OPERATOR_COUNT; op++) {
       float* x = out_ + kOperatorBlock + op * kOperatorFeatures;
@@ -135,15 +135,14 @@ class FlatEncoder {
   }
 
  private:
-  double corrected(double x, const float* correction, int i) const {
-    if (correction == nullptr) return x;
-    return known(x * std::exp(std::clamp(correction[i], -40.0f, 40.0f)));
+  static double corrected(double x, const float* factor, int i) {
+    return factor == nullptr ? x : known(x * factor[i]);
   }
   double rows(int i) const {
-    return i < 0 ? 0 : corrected(known(in_.record.nodes[i].plan_rows), in_.rows_correction, i);
+    return i < 0 ? 0 : corrected(known(in_.record.nodes[i].plan_rows), in_.rows_factor, i);
   }
   double loops(int i) const {
-    return std::max(1.0, corrected(in_.places[i].loops, in_.loops_correction, i));
+    return std::max(1.0, corrected(in_.places[i].loops, in_.loops_factor, i));
   }
   double tuples(int i) const { return known(rows(i) * loops(i)); }
 
@@ -166,8 +165,8 @@ class FlatEncoder {
     most_work_ = std::max(most_work_, own);
     all_tuples_ += all;
     if (place.workers_above > 0) gathered_ += own;
-    raise(kLogMostTuples, log1(all));
-    raise(kLogMostLoops, log1(loops(i)));
+    most_tuples_ = std::max(most_tuples_, all);
+    most_loops_ = std::max(most_loops_, loops(i));
     raise(kDepth, static_cast<float>(place.depth));
     raise(kWorkers, static_cast<float>(n.workers_planned));
     out_[kClauses] += n.clauses;
@@ -181,11 +180,12 @@ class FlatEncoder {
     op[kOpLogMostRows] = std::max(op[kOpLogMostRows], static_cast<float>(r));
     if (n.op == PREDICTOR_OP_HASH) {
       hashed_ += r;
-      raise(kLogMostHashed, log1(r));
+      most_hashed_ = std::max(most_hashed_, r);
     }
     if (keeps_rows(n) && in_.record.statement.work_mem > 0)
-      raise(kMostPressure,
-            log1(r * (known(n.plan_width) + 24) / 1024 / in_.record.statement.work_mem * 100));
+      most_pressure_ =
+          std::max(most_pressure_, r * (known(n.plan_width) + 24) / 1024 /
+                                       in_.record.statement.work_mem * 100);
     if (is_join(n.op)) add_join(i);
     if (n.relation != 0) add_relation(i);
     if (n.predicate != 0) {
@@ -199,10 +199,11 @@ class FlatEncoder {
   void add_join(int i) {
     const PredictorNode& n = in_.record.nodes[i];
     const NodePlace& place = in_.places[i];
-    if (joins_ < kTopJoins) put_join(i, joins_);
+    const JoinLogs logs = logs_of(i);
+    if (joins_ < kTopJoins) put_join(i, joins_, logs);
     joins_++;
-    const float log_rows = log1(rows(i));
-    const float selectivity = log_rows - log1(rows(place.outer)) - log1(rows(place.inner));
+    const float log_rows = logs.rows;
+    const float selectivity = log_rows - logs.outer - logs.inner;
     join_tuples_ += tuples(i);
     raise(kLogMostJoinRows, log_rows);
     out_[kSumLogJoinRows] += log_rows;
@@ -217,13 +218,20 @@ class FlatEncoder {
     if (n.op == PREDICTOR_OP_NESTED_LOOP) out_[kNestedDepth]++;
   }
 
-  void put_join(int i, int slot) {
+  struct JoinLogs {
+    float rows, outer, inner;
+  };
+  JoinLogs logs_of(int i) const {
     const NodePlace& place = in_.places[i];
+    return {log1(rows(i)), log1(rows(place.outer)), log1(rows(place.inner))};
+  }
+
+  void put_join(int i, int slot, const JoinLogs& logs) {
     float* x = out_ + kJoinBlock + slot * kJoinFeatures;
     x[kJoinMethod] = join_method(in_.record.nodes[i].op);
-    x[kJoinLogRows] = log1(rows(i));
-    x[kJoinLogOuter] = log1(rows(place.outer));
-    x[kJoinLogInner] = log1(rows(place.inner));
+    x[kJoinLogRows] = logs.rows;
+    x[kJoinLogOuter] = logs.outer;
+    x[kJoinLogInner] = logs.inner;
     x[kJoinLogLoops] = log1(loops(i));
     x[kJoinLogCost] = log1(own_cost(i));
   }
@@ -262,6 +270,10 @@ class FlatEncoder {
     out_[kLogMostWork] = log1(most_work_);
     out_[kLogWorkShare] = out_[kLogMostWork] - out_[kLogAllWork];
     out_[kLogTuples] = log1(all_tuples_);
+    out_[kLogMostTuples] = log1(most_tuples_);
+    out_[kLogMostLoops] = log1(most_loops_);
+    out_[kLogMostHashed] = log1(most_hashed_);
+    out_[kMostPressure] = log1(most_pressure_);
     out_[kLogJoinTuples] = log1(join_tuples_);
     out_[kLogNestedTuples] = log1(nested_tuples_);
     out_[kLogHashed] = log1(hashed_);
@@ -273,7 +285,8 @@ class FlatEncoder {
   float* out_;
   int joins_ = 0, scans_ = 0;
   double all_work_ = 0, most_work_ = 0, all_tuples_ = 0, join_tuples_ = 0, nested_tuples_ = 0,
-         hashed_ = 0, gathered_ = 0;
+         hashed_ = 0, gathered_ = 0, most_tuples_ = 0, most_loops_ = 0, most_hashed_ = 0,
+         most_pressure_ = 0;
 };
 
 }  // namespace

@@ -47,13 +47,13 @@ void write_flat_vocabulary(const FlatContent& content, SectionWriter& out);
 bool read_flat_vocabulary(SectionReader& in, FlatVocabulary& vocabulary);
 
 // What is thought of a plan: the planner's numbers, and corrections of them
-// where there are any (null: none): for each node, what is added to ln of its
-// rows and to ln of its loops.
+// where there are any (null: none): what each node's rows and loops are
+// multiplied by.
 struct FlatInput {
   const PredictorRecord& record;
   const NodePlace* places;
-  const float* rows_correction = nullptr;
-  const float* loops_correction = nullptr;
+  const float* rows_factor = nullptr;
+  const float* loops_factor = nullptr;
 };
 
 // Fills out[0 .. flat_feature_count()).

@@ -129,8 +129,8 @@ TEST(FlatFeatures, corrected_rows_are_what_other_planned_rows_would_be) {
   const FlatContent vocabulary{{}, {}};
   std::vector<NodePlace> places(plan.nodes.size());
   find_places(plan.view(), places.data());
-  std::vector<float> none(plan.nodes.size(), 0.0f), some(plan.nodes.size(), 0.0f);
-  some[1] = std::log(7.0f);
+  std::vector<float> none(plan.nodes.size(), 1.0f), some(plan.nodes.size(), 1.0f);
+  some[1] = 7;
   other.nodes[1].plan_rows *= 7;
   auto encode = [&](const OwnedRecord& r, const float* rows) {
     std::vector<float> row(static_cast<size_t>(flat_feature_count(vocabulary.view())));

@@ -146,6 +146,19 @@ PREDICTOR_INLINE void relu(int width, float* y) {
   }
 }
 
+// x = in, between low and high, for at least V numbers.
+template <int V>
+PREDICTOR_INLINE void clip(int count, const float* in, const float* low, const float* high,
+                           float* x) {
+  for (int j = 0; j < count; j += V) {
+    const int at = j + V <= count ? j : count - V;  // the last one overlaps
+    const Vector<V> least = *vector_at<V>(low + at), most = *vector_at<V>(high + at);
+    Vector<V> y = *vector_at<V>(in + at);
+    y = y > least ? y : least;
+    *vector_at<V>(x + at) = y < most ? y : most;
+  }
+}
+
 inline bool all_finite(const float* x, size_t count) {
   if (x == nullptr) return false;
   for (size_t i = 0; i < count; i++)

@@ -32,6 +32,16 @@ bool adds_rows(int op) {
          op == PREDICTOR_OP_RECURSIVE_UNION || op == PREDICTOR_OP_SET_OP;
 }
 
+// Most nodes run once.
+float log_loops(const NodePlace& place) {
+  return place.loops == 1 ? 0 : std::log(static_cast<float>(place.loops));
+}
+
+float planned_rows(const PredictorRecord& record, int node) {
+  const double rows = record.nodes[node].plan_rows;
+  return rows > 0 ? static_cast<float>(std::min(rows, 1e30)) : 0;
+}
+
 float bounded(float x) { return std::clamp(x, -kMostRecalled, kMostRecalled); }
 
 // Estimated from the shape: with few queries the relations alone count too.
@@ -138,6 +148,12 @@ void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
 
 void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePlace* places,
                 NodeFeatures* features) {
+  // 1 + recalled rows; it lies where the growth that follows from it will.
+  for (int i = 0; i < record.node_count; i++) {
+    float* x = features[i].numeric;
+    x[kLogRecalledRows] = x[kLogRows] + recall[i].rows;
+    x[kRecalledGrowth] = std::exp(x[kLogRecalledRows]);
+  }
   double all_work = 0;
   for (int i = 0; i < record.node_count; i++) {
     NodePlace& place = places[i];
@@ -155,23 +171,24 @@ void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePla
     x[kAboveRows] = r.above;
     x[kAboveSurprise] = r.above_surprise;
     x[kAboveKnown] = r.above_known;
-    x[kLogRecalledRows] = x[kLogRows] + r.rows;
-    x[kLogRecalledOuter] = x[kLogOuterRows] + (place.outer >= 0 ? recall[place.outer].rows : 0);
-    x[kLogRecalledInner] = x[kLogInnerRows] + (place.inner >= 0 ? recall[place.inner].rows : 0);
+    x[kLogRecalledOuter] = place.outer >= 0 ? features[place.outer].numeric[kLogRecalledRows] : 0;
+    x[kLogRecalledInner] = place.inner >= 0 ? features[place.inner].numeric[kLogRecalledRows] : 0;
     // What the loops' correction is follows the ancestors that start them, as in compose_times().
-    float loops = place.loops_base >= 0
-                      ? features[place.loops_base].numeric[kLogRecalledLoops] -
-                            std::log(static_cast<float>(places[place.loops_base].loops))
-                      : 0;
+    float loops = place.loops_base >= 0 ? features[place.loops_base].numeric[kLogRecalledLoops] -
+                                              log_loops(places[place.loops_base])
+                                        : 0;
     if (place.loops_rows >= 0) loops += recall[place.loops_rows].rows;
-    x[kLogRecalledLoops] = loops + std::log(static_cast<float>(place.loops));
+    x[kLogRecalledLoops] = loops + log_loops(place);
     // The work of a node follows the rows that it reads and makes; a scan of the whole relation
     // does not.
-    float planned = std::exp(x[kLogRows]) + std::exp(x[kLogOuterRows]) + std::exp(x[kLogInnerRows]);
-    float expected = std::exp(x[kLogRecalledRows]) + std::exp(x[kLogRecalledOuter]) +
-                     std::exp(x[kLogRecalledInner]);
+    auto rows_of = [&record](int node) { return node >= 0 ? planned_rows(record, node) : 0.0f; };
+    auto recalled_of = [features](int node) {
+      return node >= 0 ? features[node].numeric[kRecalledGrowth] : 1.0f;
+    };
+    const float planned = 3 + rows_of(i) + rows_of(place.outer) + rows_of(place.inner);
+    const float expected = recalled_of(i) + recalled_of(place.outer) + recalled_of(place.inner);
     bool fixed = record.nodes[i].op == PREDICTOR_OP_SEQ_SCAN;
-    x[kRecalledGrowth] = fixed || !(planned > 0) ? 0 : bounded(std::log(expected / planned));
+    x[kRecalledGrowth] = fixed ? 0 : bounded(std::log(expected / planned));
     place.work *= std::exp(x[kRecalledGrowth]);
     x[kLogRecalledWork] = log_work(place) + loops;
     all_work += std::exp(std::clamp(x[kLogRecalledWork], -30.0f, 60.0f));
@@ -180,12 +197,13 @@ void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePla
     features[i].numeric[kRecalledStatement] = static_cast<float>(std::log(all_work + 1e-3));
 }
 
-void recall_corrections(const NodePlace* places, const NodeFeatures* features, int nodes,
-                        float* rows, float* loops) {
+void recall_factors(const NodePlace* places, const NodeFeatures* features, int nodes, float* rows,
+                    float* loops) {
+  auto factor = [](float x) { return x == 0 ? 1.0f : std::exp(std::clamp(x, -40.0f, 40.0f)); };
   for (int i = 0; i < nodes; i++) {
     const float* x = features[i].numeric;
-    rows[i] = x[kRecalledRows];
-    loops[i] = x[kLogRecalledLoops] - std::log(static_cast<float>(places[i].loops));
+    rows[i] = factor(x[kRecalledRows]);
+    loops[i] = factor(x[kLogRecalledLoops] - log_loops(places[i]));
   }
 }
 

@@ -16,7 +16,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kMemoryVersion = 2;
+inline constexpr uint32_t kMemoryVersion = 3;
 inline constexpr size_t kMemoryLimit = 49000;  // entries; 1.6 MB with their empty slots
 
 // What is known of the rows under one key, as means over queries.
@@ -57,9 +57,9 @@ void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
 void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePlace* places,
                 NodeFeatures* features);
 
-// After add_recall(): what recalled rows add to ln of each node's rows and loops.
-void recall_corrections(const NodePlace* places, const NodeFeatures* features, int nodes,
-                        float* rows, float* loops);
+// After add_recall(): what recalled rows make of each node's rows and loops, as factors.
+void recall_factors(const NodePlace* places, const NodeFeatures* features, int nodes, float* rows,
+                    float* loops);
 
 }  // namespace predictor
 

@@ -10,7 +10,7 @@
 namespace predictor {
 namespace {
 
-// y = y / rms(y). Sixteen partial sums, so that every target adds in the same order.
+// y = y / rms(y). Sixteen partial sums, added in pairs: every target adds in the same order.
 template <int V>
 PREDICTOR_INLINE void normalize(int width, float* y) {
   constexpr int kCount = kLaneCount / V;
@@ -20,10 +20,15 @@ PREDICTOR_INLINE void normalize(int width, float* y) {
     for (int k = 0; k < kCount; k++)
       sums[k] += *vector_at<V>(y + j + k * V) * *vector_at<V>(y + j + k * V);
   }
-  float sum = 0;
-#pragma GCC unroll 16
-  for (int lane = 0; lane < kLaneCount; lane++) sum += sums[lane / V][lane % V];
-  const float scale = 1 / std::sqrt(sum / static_cast<float>(width) + 1e-6f);
+  float lanes[kLaneCount];
+#pragma GCC unroll 4
+  for (int k = 0; k < kCount; k++) *vector_at<V>(lanes + k * V) = sums[k];
+#pragma GCC unroll 4
+  for (int half = kLaneCount / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
+  }
+  const float scale = 1 / std::sqrt(lanes[0] / static_cast<float>(width) + 1e-6f);
   for (int j = 0; j < width; j += V) *vector_at<V>(y + j) *= scale;
 }
 
@@ -35,8 +40,7 @@ PREDICTOR_INLINE void run_input(const NetworkView& network, const NodeFeatures* 
     const NodeFeatures& f = features[i];
     float* y = z + static_cast<size_t>(i) * hidden;
     float x[kNumericCount];
-    for (int k = 0; k < kNumericCount; k++)
-      x[k] = std::min(std::max(f.numeric[k], network.clip_low[k]), network.clip_high[k]);
+    clip<V>(kNumericCount, f.numeric, network.clip_low, network.clip_high, x);
     const float* added[int{kCategoryCount} + int{kIdentityCount}];
     int count = 0;
     for (int c = 0; c < kCategoryCount; c++)
@@ -46,6 +50,9 @@ PREDICTOR_INLINE void run_input(const NetworkView& network, const NodeFeatures* 
       if (row != kNoIdentity)
         added[count++] = network.identity[t] + static_cast<size_t>(row) * hidden;
     }
+    // Tables of identities are large: their rows come while the numbers are multiplied.
+    for (int r = kCategoryCount; r < count; r++)
+      for (int k = 0; k < hidden; k += kLaneCount) __builtin_prefetch(added[r] + k);
     std::memcpy(y, network.input_bias, static_cast<size_t>(hidden) * sizeof(float));
     add_product<V>(x, kNumericCount, network.numeric, hidden, y);
     add_rows<V>(added, count, hidden, y);

@@ -36,7 +36,7 @@ constexpr std::pair<Section, uint32_t> kSectionVersions[] = {
 
 // Where the parts of a workspace lie, in bytes from its start.
 struct Layout {
-  size_t places, features, sub_plans, recalled, recall, flat, corrections, rows, scratch, answers,
+  size_t places, features, sub_plans, recalled, recall, flat, factors, rows, scratch, answers,
       log_total, loops_correction, flow, inputs, log_operators, size;
 };
 
@@ -54,7 +54,7 @@ Layout lay_out(int node_count, size_t scratch_floats, size_t flat_floats) {
   claim(layout.recalled, nodes * kMemoryLevels * sizeof(const Remembered*));
   claim(layout.recall, nodes * sizeof(NodeRecall));
   claim(layout.flat, flat_floats * sizeof(float));
-  claim(layout.corrections, 2 * nodes * sizeof(float));
+  claim(layout.factors, 2 * nodes * sizeof(float));
   claim(layout.rows, nodes * kIdentityCount * sizeof(uint32_t));
   claim(layout.scratch, scratch_floats * sizeof(float));
   claim(layout.answers, nodes * kLaneCount * sizeof(float));
@@ -121,11 +121,11 @@ void bound_by_parent(const PredictorRecord& record, int i, NodePrediction* out) 
 }
 
 // What is expected of each node, with recalled rows.
-void expect_flow(const PredictorRecord& record, const NodePlace* places, const float* rows,
-                 const float* loops, NodeFlow* flow) {
+void expect_flow(const PredictorRecord& record, const NodePlace* places, const float* rows_factor,
+                 const float* loops_factor, NodeFlow* flow) {
   for (int i = 0; i < record.node_count; i++) {
     const NodeFlow planned = planned_flow(record.nodes[i], places[i]);
-    flow[i] = {planned.loops * bounded_exp(loops[i]), planned.rows * bounded_exp(rows[i])};
+    flow[i] = {planned.loops * loops_factor[i], planned.rows * rows_factor[i]};
   }
 }
 
@@ -310,20 +310,20 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
     else if (knows_rows(record, places, sub_plans, recalled) && !has_sub_queries(record))
       found.familiarity = kRepeated;
   }
-  auto* corrections = part_of<float>(workspace, layout.corrections);
-  recall_corrections(places, features, nodes, corrections, corrections + nodes);
+  auto* factors = part_of<float>(workspace, layout.factors);
+  recall_factors(places, features, nodes, factors, factors + nodes);
   if (operator_costs_.is_open()) {
     auto* flow = part_of<NodeFlow>(workspace, layout.flow);
     auto* inputs = part_of<float>(workspace, layout.inputs);
     auto* log_operators = part_of<float>(workspace, layout.log_operators);
-    expect_flow(record, places, corrections, corrections + nodes, flow);
+    expect_flow(record, places, factors, factors + nodes, flow);
     operator_inputs(record, places, flow, inputs);
     operator_costs_.compose(record, inputs, log_operators);
     found.log_operators = log_operators;
   }
   if (forest_.is_open()) {
     auto* flat = part_of<float>(workspace, layout.flat);
-    encode_flat({record, places, corrections, corrections + nodes}, forest_.vocabulary(), flat);
+    encode_flat({record, places, factors, factors + nodes}, forest_.vocabulary(), flat);
     found.log_forest = found.log_cost + forest_.evaluate(flat);
   }
   for (int i = 0; i < nodes; i++) {

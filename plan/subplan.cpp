@@ -4,14 +4,21 @@
 #include <cmath>
 #include <limits>
 
-#include "plan/siphash.h"
-
 namespace predictor {
 namespace {
 
+__extension__ typedef unsigned __int128 Product;
+
+uint64_t fold(uint64_t a, uint64_t b) {
+  const Product product = Product{a} * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+// Sums of these are keys of a table. What goes in are SipHash values and small numbers, and a plan
+// of ten nodes asks for sixty of them: two multiplications mix well enough.
 uint64_t hash2(uint64_t a, uint64_t b) {
-  uint64_t words[] = {a, b};
-  return siphash24_words(kPublicKey, words);
+  constexpr uint64_t kOdd[] = {0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9};
+  return fold(fold(a ^ kOdd[0], b ^ kOdd[1]) ^ kOdd[2], kOdd[0]);
 }
 
 bool is_gather(int op) { return op == PREDICTOR_OP_GATHER || op == PREDICTOR_OP_GATHER_MERGE; }

@@ -1,6 +1,7 @@
 #include "engine/model/calibrate.h"
 
 #include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -64,6 +65,28 @@ double conformal_offset(std::vector<double> beyond) {
   // nobody knows: the fewer there are, the less they exclude, also when all were alike.
   double spread = beyond.back() - beyond.front();
   return beyond.back() + std::max(0.25 * spread, 1 / n);
+}
+
+double middle(std::vector<double> x) {
+  std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
+  return x[x.size() / 2];
+}
+
+// Beyond it lie kTail of new values; the largest where there are too few to say.
+double farthest(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const auto rank =
+      static_cast<size_t>(std::ceil((static_cast<double>(values.size()) + 1) * (1 - kTail)));
+  return values[std::min(rank, values.size()) - 1];
+}
+
+// Of fewer than 19 groups not even the farthest is far enough. How far one more would be off if
+// they were normally distributed around what is predicted: a prediction interval by Student's t.
+double few_groups_reach(const std::vector<double>& squared_errors) {
+  const auto n = static_cast<double>(squared_errors.size());
+  if (n + 1 >= 1 / kTail) return 0;
+  const boost::math::students_t t(std::max(1.0, n - 1));
+  return quantile(t, 1 - kTail) * std::sqrt(mean(squared_errors) * (1 + 1 / n));
 }
 
 }  // namespace
@@ -203,40 +226,29 @@ Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend, double
 }
 
 Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend) {
-  constexpr double kGroupTail = 0.1;
   Blend all = calibrate_interval(withheld, blend);
   std::map<uint64_t, std::vector<Withheld>> groups;
-  for (const Withheld& w : withheld) groups[w.group].push_back(w);
-  std::vector<double> low, high;
+  for (const Withheld& w : withheld)
+    if (!w.censored) groups[w.group].push_back(w);
+  if (groups.empty()) return all;
+  // The middle of a group stands for it: its own spread is in `all` already.
+  std::vector<double> low, high, own_low, own_high, square;
   for (const auto& [key, group] : groups) {
-    // The middle of a group stands for it: its own spread is in `all` already.
-    std::vector<double> below, above;
+    std::vector<double> below, above, error;
     for (const Withheld& w : group) {
-      if (w.censored) continue;
-      const Beyond beyond = beyond_interval(w, blend);
-      below.push_back(beyond.low), above.push_back(beyond.high);
+      const LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
+      error.push_back(w.log_ms - time.median);
+      below.push_back(time.low - w.log_ms), above.push_back(w.log_ms - time.high);
+      own_low.push_back(time.median - time.low), own_high.push_back(time.high - time.median);
     }
-    if (below.empty()) continue;
-    auto middle = [](std::vector<double>& x) {
-      std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
-      return x[x.size() / 2];
-    };
-    low.push_back(middle(below));
-    high.push_back(middle(above));
+    low.push_back(middle(std::move(below))), high.push_back(middle(std::move(above)));
+    const double e = middle(std::move(error));
+    square.push_back(e * e);
   }
-  auto reach = [](std::vector<double> offsets) {
-    std::sort(offsets.begin(), offsets.end());
-    auto rank = static_cast<size_t>(
-        std::ceil((static_cast<double>(offsets.size()) + 1) * (1 - kGroupTail)));
-    return offsets[std::min(rank, offsets.size()) - 1];
-  };
-  if (!low.empty()) {
-    all.low_offset = std::max(all.low_offset, reach(std::move(low)));
-    all.high_offset = std::max(all.high_offset, reach(std::move(high)));
-  }
-  // Of few groups the farthest is not far enough.
-  const double few = 1 + 1 / std::sqrt(static_cast<double>(std::max<size_t>(1, groups.size())));
-  for (double* offset : {&all.low_offset, &all.high_offset}) *offset *= *offset > 0 ? few : 1;
+  const double reach = few_groups_reach(square);
+  all.low_offset = std::max({all.low_offset, farthest(std::move(low)), reach - middle(own_low)});
+  all.high_offset =
+      std::max({all.high_offset, farthest(std::move(high)), reach - middle(own_high)});
   return all;
 }
 

@@ -63,8 +63,8 @@ Blend fixed_fusion(std::span<const Withheld> withheld, const Blend& chosen, doub
 // say.
 Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend, double err = 1);
 
-// The same for executions of groups never seen, which err together: the interval reaches at least
-// as far as it must for nine groups of ten.
+// The same for executions of groups never seen, which err together: the interval also holds the
+// middle of nine groups of ten.
 Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend);
 
 // Part of the uncensored executions inside the interval, each half calibrated on the other.

@@ -89,5 +89,43 @@ TEST(CalibrateInterval, holds_for_nine_executions_of_ten_that_ended) {
   EXPECT_EQ(calibrate_interval(all, blend).high_offset, calibrated.high_offset);
 }
 
+// How often the interval that groups with normally distributed errors of the cost give holds those
+// of another group.
+double held_by(int groups) {
+  constexpr int kDraws = 2000;
+  std::mt19937 random(9);
+  std::normal_distribution<double> normal;
+  int inside = 0;
+  for (int draw = 0; draw < kDraws; draw++) {
+    std::vector<Withheld> all;
+    for (int g = 0; g < groups; g++) {
+      Withheld w;
+      w.group = static_cast<uint64_t>(g);
+      w.log_ms = normal(random);
+      all.insert(all.end(), 3, w);
+    }
+    const Blend blend = calibrate_for_groups(all, {});
+    const double other = normal(random);
+    inside += -blend.low_offset <= other && other <= blend.high_offset;
+  }
+  return static_cast<double>(inside) / kDraws;
+}
+
+TEST(CalibrateForGroups, few_groups_reach_as_far_as_they_must) {
+  for (int groups : {2, 4, 8, 12, 18}) {
+    EXPECT_GT(held_by(groups), 0.88) << groups;
+    EXPECT_LT(held_by(groups), 0.98) << groups;
+  }
+  EXPECT_NEAR(held_by(100), 0.9, 0.03);
+}
+
+TEST(CalibrateForGroups, a_group_alone_and_none_have_an_interval) {
+  Withheld one;
+  one.log_ms = 1;
+  EXPECT_GT(calibrate_for_groups(std::span(&one, 1), {}).high_offset, 5);
+  one.censored = true;
+  EXPECT_GT(calibrate_for_groups(std::span(&one, 1), {}).high_offset, 0);
+}
+
 }  // namespace
 }  // namespace predictor::engine

@@ -22,19 +22,19 @@ class RowMaker {
   void add(int plan, float shift) {
     const PredictorRecord record = records_[data_.records[plan]].view();
     const auto nodes = static_cast<size_t>(record.node_count);
-    places_.resize(nodes), features_.resize(nodes), rows_correction_.resize(nodes);
-    loops_correction_.resize(nodes);
+    places_.resize(nodes), features_.resize(nodes), rows_factor_.resize(nodes);
+    loops_factor_.resize(nodes);
     find_places(record, places_.data());
     for (size_t i = 0; i < nodes; i++) {
       const float* numeric = &data_.numeric[(data_.first[plan] + i) * kNumericCount];
       std::copy_n(numeric, kNumericCount, features_[i].numeric);
       places_[i].work *= std::exp(numeric[kRecalledGrowth]);
     }
-    recall_corrections(places_.data(), features_.data(), record.node_count, rows_correction_.data(),
-                       loops_correction_.data());
+    recall_factors(places_.data(), features_.data(), record.node_count, rows_factor_.data(),
+                       loops_factor_.data());
     const size_t at = rows_.x.size();
     rows_.x.resize(at + static_cast<size_t>(rows_.columns));
-    encode_flat({record, places_.data(), rows_correction_.data(), loops_correction_.data()},
+    encode_flat({record, places_.data(), rows_factor_.data(), loops_factor_.data()},
                 vocabulary_, &rows_.x[at]);
     double log_cost = data_.cost.log_ms(data_.root_cost[plan]);
     rows_.target.push_back(static_cast<float>(data_.log_ms[plan] - shift - log_cost));
@@ -49,7 +49,7 @@ class RowMaker {
   ForestData rows_;
   std::vector<NodePlace> places_;
   std::vector<NodeFeatures> features_;
-  std::vector<float> rows_correction_, loops_correction_;
+  std::vector<float> rows_factor_, loops_factor_;
 };
 
 }  // namespace
@@ -76,6 +76,7 @@ std::vector<std::byte> train_tree_forest(std::span<const OwnedRecord> records, c
   forest.seed = options.seed;
   forest.threads = options.threads;
   forest.rounds = trees;
+  forest.learning_rate = kRateOfTree;
   TrainedForest trained =
       train_forest(maker.rows(), all.first(training.size()), all.subspan(training.size()), forest,
                    [&options](int, double) { check_stop(options); });

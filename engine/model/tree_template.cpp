@@ -421,16 +421,19 @@ Calibration calibrate(const std::vector<Withheld>& validation, const std::vector
   const auto unseen = only(withheld, kUnseen);
   auto seen_plan = only(validation, kSeenPlan);
   auto seen_query = only(validation, kSeenQuery);
+  // Plans that ran before say how to blend, and not how far other plans of their queries are off.
+  const auto& fused_by = seen_query.size() < kEnoughWithheld ? validation : seen_query;
   if (seen_plan.size() < kEnoughWithheld) seen_plan = validation;
-  if (seen_query.size() < kEnoughWithheld) seen_query = validation;
-  auto answer_familiar = [&unseen, networks](std::vector<Withheld> familiar) {
+  auto answer_familiar = [&unseen, networks](std::span<const Withheld> fused_by,
+                                             std::vector<Withheld> familiar) {
     constexpr double kWidth = 1.3;  // two networks need the forest less than one did
-    const Blend blend = fuse_familiar(familiar, kWidth, kCacheTrust);
+    const Blend blend = fuse_familiar(fused_by, kWidth, kCacheTrust);
     fill_up(familiar, unseen);
+    if (familiar.size() < kEnoughWithheld) familiar.assign(fused_by.begin(), fused_by.end());
     return calibrate_familiar(familiar, blend, networks);
   };
-  calibration.blend[kSeenPlan] = answer_familiar(seen_plan);
-  calibration.blend[kSeenQuery] = answer_familiar(seen_query);
+  calibration.blend[kSeenPlan] = answer_familiar(seen_plan, seen_plan);
+  calibration.blend[kSeenQuery] = answer_familiar(fused_by, seen_query);
   // Other queries with the same clauses count, too: nobody can tell them apart.
   auto known_as = [&validation, &again](Familiarity familiarity) {
     std::vector<Withheld> all = only(again, familiarity);

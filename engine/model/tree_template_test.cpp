@@ -114,6 +114,13 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
   again.nodes[0].op = PREDICTOR_OP_AGGREGATE;
   again.nodes[2].constants++;
   EXPECT_EQ(familiarity(again), kSeenPlan);
+  // Each of these queries always had the same plan, so nobody knows how well another is predicted.
+  const PlanPrediction seen = served.predict(again);
+  again.statement.signature++;
+  EXPECT_EQ(familiarity(again), kSeenQuery);
+  const PlanPrediction replanned = served.predict(again);
+  EXPECT_GT(std::log(replanned.high_ms / replanned.low_ms),
+            2 * std::log(seen.high_ms / seen.low_ms));
 
   OwnedRecord unseen = workload.execute(1000, false);
   PlanPrediction plan = served.predict(unseen);
