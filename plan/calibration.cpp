@@ -30,9 +30,14 @@ double forest_part(const Blend& blend, const NetworkTime& network) {
   return std::isfinite(part) ? part : blend.forest;
 }
 
-// Two witnesses, weighed by the inverse of their variances, the cached one's divided by `trust`.
+// Two witnesses, weighed by the inverse of their variances, the cached one's divided by `trust`,
+// which grows where executions vary no more than the same one does when it is run again: what a
+// network adds to that is its error.
 void add_cached(double log_cached, double variance, double trust, LogTime& time) {
   constexpr double kLeastSpread = 0.06;  // a network is never surer of itself
+  constexpr double kSteady = 0.04, kTrustOfSteady = 4;
+  const double excess = variance / (kSteady * kSteady);
+  trust += std::max(0.0, kTrustOfSteady - trust) / (1 + excess * excess);
   const double spread = (time.high - time.low) / kQuantileDeviations;
   const double own = spread * spread + kLeastSpread * kLeastSpread;
   const double weight = own / (own + variance / trust);

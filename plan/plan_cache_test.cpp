@@ -55,6 +55,20 @@ TEST(BlendLogTime, a_cached_time_counts_by_its_spread) {
   EXPECT_EQ(w.blended().median, alone.median);
 }
 
+TEST(BlendLogTime, steady_times_are_trusted_whatever_the_trust_in_others) {
+  Witnesses w;
+  w.network.low_spread = w.network.high_spread = -9;
+  w.network.log_cached = 2.1;
+  auto weight = [&w](double spread, double trust) {
+    w.network.cached_variance = spread * spread;
+    w.blend.cache = trust;
+    return w.blended().cache_weight;
+  };
+  EXPECT_NEAR(weight(0.01, 0.25), weight(0.01, 4), 0.01);
+  EXPECT_LT(weight(0.08, 0.25), 0.6 * weight(0.08, 4));
+  EXPECT_GT(weight(0.02, 16), weight(0.02, 4)) << "more trust stays what it is";
+}
+
 TEST(BlendLogTime, the_forest_moves_median_and_interval_alike) {
   Witnesses w;
   const LogTime alone = w.blended();
