@@ -211,7 +211,12 @@ TEST_F(EvaluateTest, a_score_file_changes_no_answer_and_must_hold_the_same_plans
     object.erase("predict_us");
     return object;
   };
-  EXPECT_EQ(facts(evaluate(whole, "cost")), facts(evaluate(apart, "cost")));
+  const Evaluation by_cost = evaluate(whole, "cost");
+  EXPECT_EQ(facts(by_cost), facts(evaluate(apart, "cost")));
+  const Json time = Json::parse(evaluation_json(by_cost)).at("predict_us");
+  EXPECT_GT(time.at("p50").get<double>(), 0);
+  EXPECT_NEAR(time.at("ten_nodes").get<double>() / time.at("p50").get<double>(), 2, 0.1)
+      << "of plans of five nodes";
   std::swap(lines[3], lines[7]);
   apart.score = {write("swapped", text_of(lines))};
   Result<EvaluationSet> wrong = load_evaluation(apart);

@@ -38,11 +38,11 @@ struct CostModel {
 struct Blend {
   double weight = 0;  // 0: the base alone
   double correction = 0;
-  double low_offset = 0;     // subtracted from the 5 % quantile of ln t
-  double high_offset = 0;    // added to the 95 % quantile of ln t
-  double forest = 0;         // most that the forest has in the median of network and cost
-  double cache = 0;          // trust in the plan cache: its variance is divided by this; 0: none
-  double operators = 0;      // part of the operators' prices in the base; the rest is the cost
+  double low_offset = 0;   // subtracted from the 5 % quantile of ln t
+  double high_offset = 0;  // added to the 95 % quantile of ln t
+  double forest = 0;       // most that the forest has in the median of network and cost
+  double cache = 0;        // least trust in the plan cache: its variance is divided by it; 0: none
+  double operators = 0;    // part of the operators' prices in the base; the rest is the cost
   double forest_spread = 0;  // in ln ms; 0: the forest always has its most
 };
 

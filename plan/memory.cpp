@@ -148,7 +148,8 @@ void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
 
 void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePlace* places,
                 NodeFeatures* features) {
-  // 1 + recalled rows; it lies where the growth that follows from it will.
+  // 1 + rows, times what is recalled; it lies where the growth that follows from it will. Children
+  // stand behind their parents, so it is read before it is overwritten.
   for (int i = 0; i < record.node_count; i++) {
     float* x = features[i].numeric;
     x[kLogRecalledRows] = x[kLogRows] + recall[i].rows;

@@ -219,12 +219,27 @@ TEST(Recall, features_follow_the_recalled_rows) {
   auto before = features;
   EXPECT_EQ(before[3].numeric[kLogRecalledRows], before[3].numeric[kLogRows]);
   EXPECT_NEAR(before[3].numeric[kLogRecalledWork], log_work(f.places[3]), 1e-5);
+  for (const NodeFeatures& x : before) EXPECT_NEAR(x.numeric[kRecalledGrowth], 0, 1e-6);
   encode();
   add_recall(seen.view(), recalled.data(), f.places.data(), features.data());
   EXPECT_NEAR(features[3].numeric[kLogRecalledLoops] - before[3].numeric[kLogRecalledLoops],
               std::log(500.5 / 50.5), 1e-4)
       << "the inner side runs once for each outer row";
   EXPECT_GT(features[0].numeric[kRecalledStatement], before[0].numeric[kRecalledStatement]);
+  // A node's work grows as the rows that it makes and reads.
+  auto rows = [&](int node, double factor) { return (1 + seen.nodes[node].plan_rows) * factor; };
+  auto factor = [&](int node) { return std::exp(double{recalled[node].rows}); };
+  const double expected = (rows(1, factor(1)) + rows(2, factor(2)) + rows(3, factor(3))) /
+                          (rows(1, 1) + rows(2, 1) + rows(3, 1));
+  EXPECT_NEAR(features[1].numeric[kRecalledGrowth], std::log(expected), 1e-4);
+  EXPECT_NEAR(features[1].numeric[kLogRecalledOuter] - before[1].numeric[kLogRecalledOuter],
+              recalled[2].rows, 1e-5);
+  std::vector<float> rows_factor(seen.nodes.size()), loops_factor(seen.nodes.size());
+  recall_factors(f.places.data(), features.data(), static_cast<int>(seen.nodes.size()),
+                 rows_factor.data(), loops_factor.data());
+  EXPECT_NEAR(rows_factor[2], 500.5 / 50.5, 1e-4);
+  EXPECT_NEAR(loops_factor[3], 500.5 / 50.5, 1e-3);
+  EXPECT_EQ(loops_factor[0], 1);
 }
 
 TEST(Recall, any_plan_and_memory_give_finite_features) {

@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 
+#include "plan/cost_bundle.h"
+
 namespace predictor::engine {
 namespace {
 
@@ -81,12 +83,14 @@ double farthest(std::vector<double> values) {
 }
 
 // Of fewer than 19 groups not even the farthest is far enough. How far one more would be off if
-// they were normally distributed around what is predicted: a prediction interval by Student's t.
+// they were normally distributed: a prediction interval by Student's t, with one degree of freedom
+// for the blend, which was chosen on them; no farther than before the first execution.
 double few_groups_reach(const std::vector<double>& squared_errors) {
   const auto n = static_cast<double>(squared_errors.size());
   if (n + 1 >= 1 / kTail) return 0;
   const boost::math::students_t t(std::max(1.0, n - 1));
-  return quantile(t, 1 - kTail) * std::sqrt(mean(squared_errors) * (1 + 1 / n));
+  const double reach = quantile(t, 1 - kTail) * std::sqrt(mean(squared_errors) * (1 + 1 / n));
+  return std::min(reach, usual_cost_fit().high_offset);
 }
 
 }  // namespace
@@ -227,6 +231,8 @@ Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend, double
 
 Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blend) {
   Blend all = calibrate_interval(withheld, blend);
+  Blend bare = blend;
+  bare.low_offset = bare.high_offset = 0;
   std::map<uint64_t, std::vector<Withheld>> groups;
   for (const Withheld& w : withheld)
     if (!w.censored) groups[w.group].push_back(w);
@@ -236,7 +242,7 @@ Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blen
   for (const auto& [key, group] : groups) {
     std::vector<double> below, above, error;
     for (const Withheld& w : group) {
-      const LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
+      const LogTime time = blend_log_time(bare, w.log_cost, w.network_or_null());
       error.push_back(w.log_ms - time.median);
       below.push_back(time.low - w.log_ms), above.push_back(w.log_ms - time.high);
       own_low.push_back(time.median - time.low), own_high.push_back(time.high - time.median);

@@ -51,6 +51,16 @@ TEST(PlanCacheBuilder, spreads_are_learned_from_plans_executed_more_than_once) {
   EXPECT_GT(rare.variance, 0.5 * std::max(entries[0].variance, entries[1].variance));
 }
 
+TEST(PlanCacheBuilder, one_constant_does_not_say_how_others_vary) {
+  Setting same, varied;
+  for (uint64_t i = 0; i < 30; i++) same.run(1, 7, 20), varied.run(1, i % 2 + 1, 20);
+  const auto entries = same.build();
+  ASSERT_EQ(entries.size(), 2u) << "with whatever constants, and with these";
+  EXPECT_GT(std::max(entries[0].variance, entries[1].variance), 0.01);
+  EXPECT_LT(std::min(entries[0].variance, entries[1].variance), 0.001);
+  for (const CachedTime& entry : varied.build()) EXPECT_LT(entry.variance, 0.001);
+}
+
 TEST(PlanCacheBuilder, what_mostly_happened_counts) {
   Setting setting;
   setting.run(1, 0, 2000);  // with nothing in memory yet

@@ -31,11 +31,11 @@ class RowMaker {
       places_[i].work *= std::exp(numeric[kRecalledGrowth]);
     }
     recall_factors(places_.data(), features_.data(), record.node_count, rows_factor_.data(),
-                       loops_factor_.data());
+                   loops_factor_.data());
     const size_t at = rows_.x.size();
     rows_.x.resize(at + static_cast<size_t>(rows_.columns));
-    encode_flat({record, places_.data(), rows_factor_.data(), loops_factor_.data()},
-                vocabulary_, &rows_.x[at]);
+    encode_flat({record, places_.data(), rows_factor_.data(), loops_factor_.data()}, vocabulary_,
+                &rows_.x[at]);
     double log_cost = data_.cost.log_ms(data_.root_cost[plan]);
     rows_.target.push_back(static_cast<float>(data_.log_ms[plan] - shift - log_cost));
     rows_.censored.push_back(data_.censored[plan]);

@@ -413,6 +413,12 @@ void fill_up(std::vector<Withheld>& few, const std::vector<Withheld>& others) {
   for (size_t i = 0; i < wanted; i++) few.push_back(others[i * others.size() / wanted]);
 }
 
+Blend twice_as_wide(Blend blend) {
+  for (double* offset : {&blend.low_offset, &blend.high_offset})
+    *offset = std::max(2 * *offset, 0.7);
+  return blend;
+}
+
 // `validation` and `again` as in MainTraining, of so many networks; `withheld` are those of queries
 // withheld whole.
 Calibration calibrate(const std::vector<Withheld>& validation, const std::vector<Withheld>& again,
@@ -428,8 +434,9 @@ Calibration calibrate(const std::vector<Withheld>& validation, const std::vector
                                              std::vector<Withheld> familiar) {
     constexpr double kWidth = 1.3;  // two networks need the forest less than one did
     const Blend blend = fuse_familiar(fused_by, kWidth, kCacheTrust);
+    if (familiar.size() + unseen.size() < kEnoughWithheld)
+      familiar.assign(fused_by.begin(), fused_by.end());
     fill_up(familiar, unseen);
-    if (familiar.size() < kEnoughWithheld) familiar.assign(fused_by.begin(), fused_by.end());
     return calibrate_familiar(familiar, blend, networks);
   };
   calibration.blend[kSeenPlan] = answer_familiar(seen_plan, seen_plan);
@@ -455,9 +462,9 @@ Calibration calibrate(const std::vector<Withheld>& validation, const std::vector
     return calibration;
   }
   // No query could be withheld: half the network, and twice the width.
-  blend = calibrate_interval(validation, {.weight = 0.5});
-  blend.low_offset = std::max(2 * blend.low_offset, 0.7);
-  blend.high_offset = std::max(2 * blend.high_offset, 0.7);
+  blend = twice_as_wide(calibrate_interval(validation, {.weight = 0.5}));
+  if (seen_query.size() < kEnoughWithheld)
+    calibration.blend[kSeenQuery] = twice_as_wide(calibration.blend[kSeenQuery]);
   return calibration;
 }
 

@@ -121,6 +121,9 @@ TEST(TreeTemplate, learns_a_workload_and_answers_new_constants_and_new_queries) 
   const PlanPrediction replanned = served.predict(again);
   EXPECT_GT(std::log(replanned.high_ms / replanned.low_ms),
             2 * std::log(seen.high_ms / seen.low_ms));
+  const auto blends = served.model.calibration().blend;
+  EXPECT_GT(blends[kSeenQuery].low_offset + blends[kSeenQuery].high_offset,
+            blends[kSeenPlan].low_offset + blends[kSeenPlan].high_offset);
 
   OwnedRecord unseen = workload.execute(1000, false);
   PlanPrediction plan = served.predict(unseen);
