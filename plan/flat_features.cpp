@@ -183,9 +183,8 @@ class FlatEncoder {
       most_hashed_ = std::max(most_hashed_, r);
     }
     if (keeps_rows(n) && in_.record.statement.work_mem > 0)
-      most_pressure_ =
-          std::max(most_pressure_, r * (known(n.plan_width) + 24) / 1024 /
-                                       in_.record.statement.work_mem * 100);
+      most_pressure_ = std::max(most_pressure_, r * (known(n.plan_width) + 24) / 1024 /
+                                                    in_.record.statement.work_mem * 100);
     if (is_join(n.op)) add_join(i);
     if (n.relation != 0) add_relation(i);
     if (n.predicate != 0) {
