@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/log_numbers.h"
+
 namespace predictor {
 namespace {
-
-// Unknown, negative and infinite numbers count as 0, and nothing exceeds what a float can hold.
-double known(double x) { return x > 0 ? std::min(x, 1e30) : 0; }
-
-// A third of what is asked for is 0, which needs no logarithm.
-float log1(double x) { return x > 0 ? std::log(1.0f + static_cast<float>(known(x))) : 0.0f; }
 
 float share(double part, double whole) {
   return whole > 0 ? static_cast<float>(std::clamp(known(part) / whole, 0.0, 1.0)) : 0.0f;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/log_numbers.h"
+
 namespace predictor {
 namespace {
 
@@ -80,9 +82,6 @@ enum RelationFeature : int {
 constexpr int kOperatorBlock = kStatementFeatures;
 constexpr int kJoinBlock = kOperatorBlock + PREDICTOR_OPERATOR_COUNT * kOperatorFeatures;
 constexpr int kRelationBlock = kJoinBlock + (kTopJoins + kBottomJoins) * kJoinFeatures;
-
-double known(double x) { return x > 0 ? std::min(x, 1e30) : 0; }
-float log1(double x) { return std::log(1.0f + static_cast<float>(known(x))); }
 
 bool is_join(int op) {
   return op == PREDICTOR_OP_NESTED_LOOP || op == PREDICTOR_OP_MERGE_JOIN ||

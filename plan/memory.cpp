@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/log_numbers.h"
+
 namespace predictor {
 namespace {
 
@@ -35,11 +37,6 @@ bool adds_rows(int op) {
 // Most nodes run once.
 float log_loops(const NodePlace& place) {
   return place.loops == 1 ? 0 : std::log(static_cast<float>(place.loops));
-}
-
-float planned_rows(const PredictorRecord& record, int node) {
-  const double rows = record.nodes[node].plan_rows;
-  return rows > 0 ? static_cast<float>(std::min(rows, 1e30)) : 0;
 }
 
 float bounded(float x) { return std::clamp(x, -kMostRecalled, kMostRecalled); }
@@ -182,7 +179,9 @@ void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePla
     x[kLogRecalledLoops] = loops + log_loops(place);
     // The work of a node follows the rows that it reads and makes; a scan of the whole relation
     // does not.
-    auto rows_of = [&record](int node) { return node >= 0 ? planned_rows(record, node) : 0.0f; };
+    auto rows_of = [&record](int node) {
+      return node >= 0 ? static_cast<float>(known(record.nodes[node].plan_rows)) : 0.0f;
+    };
     auto recalled_of = [features](int node) {
       return node >= 0 ? features[node].numeric[kRecalledGrowth] : 1.0f;
     };

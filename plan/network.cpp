@@ -50,9 +50,6 @@ PREDICTOR_INLINE void run_input(const NetworkView& network, const NodeFeatures* 
       if (row != kNoIdentity)
         added[count++] = network.identity[t] + static_cast<size_t>(row) * hidden;
     }
-    // Tables of identities are large: their rows come while the numbers are multiplied.
-    for (int r = kCategoryCount; r < count; r++)
-      for (int k = 0; k < hidden; k += kLaneCount) __builtin_prefetch(added[r] + k);
     std::memcpy(y, network.input_bias, static_cast<size_t>(hidden) * sizeof(float));
     add_product<V>(x, kNumericCount, network.numeric, hidden, y);
     add_rows<V>(added, count, hidden, y);

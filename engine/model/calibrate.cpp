@@ -49,24 +49,27 @@ bool is_as_good(const std::vector<double>& errors, const std::vector<double>& be
 struct Beyond {
   double low, high;
 };
-Beyond beyond_interval(const Withheld& w, const Blend& blend, double err = 1) {
-  const LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
-  const double log_ms = time.median + err * (w.log_ms - time.median);
+Beyond beyond_interval(const LogTime& time, double log_ms) {
   return {time.low - log_ms, log_ms - time.high};
 }
 
-// How far to go so that at most kTail of new values lie beyond: the split-conformal quantile.
-// Beyond the largest value where there are too few to say.
+// The place, from 1, of the split-conformal quantile among so many sorted values: beyond it lie
+// kTail of new ones. More than there are where they are too few to say.
+size_t conformal_rank(size_t count) {
+  return static_cast<size_t>(std::ceil((static_cast<double>(count) + 1) * (1 - kTail)));
+}
+
+// How far to go so that at most kTail of new values lie beyond; beyond the largest value where
+// there are too few to say.
 double conformal_offset(std::vector<double> beyond) {
   if (beyond.empty()) return 1.0;
   std::sort(beyond.begin(), beyond.end());
-  const double n = static_cast<double>(beyond.size());
-  auto rank = static_cast<size_t>(std::ceil((n + 1) * (1 - kTail)));
+  const size_t rank = conformal_rank(beyond.size());
   if (rank <= beyond.size()) return beyond[rank - 1];
   // Of n values the next one lies beyond the largest with probability 1 / (n + 1), and how far
   // nobody knows: the fewer there are, the less they exclude, also when all were alike.
   double spread = beyond.back() - beyond.front();
-  return beyond.back() + std::max(0.25 * spread, 1 / n);
+  return beyond.back() + std::max(0.25 * spread, 1 / static_cast<double>(beyond.size()));
 }
 
 double middle(std::vector<double> x) {
@@ -74,20 +77,18 @@ double middle(std::vector<double> x) {
   return x[x.size() / 2];
 }
 
-// Beyond it lie kTail of new values; the largest where there are too few to say.
+// The split-conformal quantile; the largest value where there are too few to say.
 double farthest(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const auto rank =
-      static_cast<size_t>(std::ceil((static_cast<double>(values.size()) + 1) * (1 - kTail)));
-  return values[std::min(rank, values.size()) - 1];
+  return values[std::min(conformal_rank(values.size()), values.size()) - 1];
 }
 
 // Of fewer than 19 groups not even the farthest is far enough. How far one more would be off if
 // they were normally distributed: a prediction interval by Student's t, with one degree of freedom
 // for the blend, which was chosen on them; no farther than before the first execution.
 double few_groups_reach(const std::vector<double>& squared_errors) {
+  if (conformal_rank(squared_errors.size()) <= squared_errors.size()) return 0;
   const auto n = static_cast<double>(squared_errors.size());
-  if (n + 1 >= 1 / kTail) return 0;
   const boost::math::students_t t(std::max(1.0, n - 1));
   const double reach = quantile(t, 1 - kTail) * std::sqrt(mean(squared_errors) * (1 + 1 / n));
   return std::min(reach, usual_cost_fit().high_offset);
@@ -221,7 +222,8 @@ Blend calibrate_interval(std::span<const Withheld> withheld, Blend blend, double
     // What a censored execution would have taken is not known. The network's own quantile has
     // learned from it.
     if (w.censored) continue;
-    const Beyond beyond = beyond_interval(w, blend, err);
+    const LogTime time = blend_log_time(blend, w.log_cost, w.network_or_null());
+    const Beyond beyond = beyond_interval(time, time.median + err * (w.log_ms - time.median));
     below.push_back(beyond.low), above.push_back(beyond.high);
   }
   blend.low_offset = conformal_offset(std::move(below));
@@ -244,7 +246,8 @@ Blend calibrate_for_groups(std::span<const Withheld> withheld, const Blend& blen
     for (const Withheld& w : group) {
       const LogTime time = blend_log_time(bare, w.log_cost, w.network_or_null());
       error.push_back(w.log_ms - time.median);
-      below.push_back(time.low - w.log_ms), above.push_back(w.log_ms - time.high);
+      const Beyond beyond = beyond_interval(time, w.log_ms);
+      below.push_back(beyond.low), above.push_back(beyond.high);
       own_low.push_back(time.median - time.low), own_high.push_back(time.high - time.median);
     }
     low.push_back(middle(std::move(below))), high.push_back(middle(std::move(above)));

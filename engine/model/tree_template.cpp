@@ -430,12 +430,12 @@ Calibration calibrate(const std::vector<Withheld>& validation, const std::vector
   // Plans that ran before say how to blend, and not how far other plans of their queries are off.
   const auto& fused_by = seen_query.size() < kEnoughWithheld ? validation : seen_query;
   if (seen_plan.size() < kEnoughWithheld) seen_plan = validation;
-  auto answer_familiar = [&unseen, networks](std::span<const Withheld> fused_by,
+  auto answer_familiar = [&unseen, networks](std::span<const Withheld> fusing,
                                              std::vector<Withheld> familiar) {
     constexpr double kWidth = 1.3;  // two networks need the forest less than one did
-    const Blend blend = fuse_familiar(fused_by, kWidth, kCacheTrust);
+    const Blend blend = fuse_familiar(fusing, kWidth, kCacheTrust);
     if (familiar.size() + unseen.size() < kEnoughWithheld)
-      familiar.assign(fused_by.begin(), fused_by.end());
+      familiar.assign(fusing.begin(), fusing.end());
     fill_up(familiar, unseen);
     return calibrate_familiar(familiar, blend, networks);
   };
