@@ -80,6 +80,8 @@ void bootstrap_coverage(const std::map<std::string, Group>& groups, uint64_t see
 void add_nodes(const TestPlan& test, const Answer& answer, Errors& times, Errors& rows) {
   for (size_t i = 0; i < test.actual.nodes.size(); i++) {
     const PredictorNode& n = test.actual.nodes[i];
+    // EXPLAIN prints 0 rows and 0 ms for it, but nothing was measured.
+    if (n.flags & PREDICTOR_NODE_NEVER_EXECUTED) continue;
     if (n.flags & PREDICTOR_NODE_HAS_ROWS) rows.add(answer.nodes[i].rows, n.actual_rows);
     if (n.flags & PREDICTOR_NODE_HAS_TIME) times.add(answer.nodes[i].total_ms, n.actual_total);
   }

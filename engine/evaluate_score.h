@@ -48,7 +48,7 @@ struct Evaluation {
   double peak_memory_mb = 0;  // of the process until the end of the training, traces included
   ErrorSummary total_time;    // of the plans that ran to their end
   std::optional<ErrorSummary> node_time;  // nothing where no operator was timed
-  std::optional<ErrorSummary> rows;       // per loop, floored at one row
+  std::optional<ErrorSummary> rows;       // of executed operators, per loop, floored at one row
   double group_q50_mean = 0;              // mean over groups of their median q-error
   size_t groups = 0;
   size_t censored = 0, censored_below = 0;  // timed out; predicted under their elapsed time

@@ -311,7 +311,7 @@ TEST_F(EvaluateTest, timed_out_plans_are_counted_and_left_out_of_the_errors) {
   EXPECT_TRUE(Json::parse(evaluation_json(none))["interval"]["coverage"].is_null());
 }
 
-TEST_F(EvaluateTest, operators_are_scored_where_they_were_timed) {
+TEST_F(EvaluateTest, operators_are_scored_where_they_ran_and_were_timed) {
   const fs::path train = write("train", text_of(executions(1, 15, 4, 1)));
   const Evaluation untimed =
       evaluate(command(train, write("a", text_of(executions(20, 5, 3, 2)))), "cost");
@@ -322,6 +322,15 @@ TEST_F(EvaluateTest, operators_are_scored_where_they_were_timed) {
   ASSERT_TRUE(timed.node_time.has_value());
   EXPECT_EQ(timed.node_time->q.count, 75u);
   EXPECT_EQ(timed.rows->q.count, 75u);
+
+  std::vector<Json> lines = executions(20, 5, 3, 2, true);
+  for (Json& line : lines) {
+    Json& node = line["Plan"]["Plans"][0];
+    for (const char* key : {"Actual Rows", "Actual Loops", "Actual Total Time"}) node[key] = 0;
+  }
+  const Evaluation skipped = evaluate(command(train, write("c", text_of(lines))), "cost");
+  EXPECT_EQ(skipped.node_time->q.count, 60u) << "operators that never ran have no time";
+  EXPECT_EQ(skipped.rows->q.count, 60u) << "nor rows";
 }
 
 // How far each model is from new executions of the queries that it was trained

@@ -12,11 +12,6 @@ float share(double part, double whole) {
   return whole > 0 ? static_cast<float>(std::clamp(known(part) / whole, 0.0, 1.0)) : 0.0f;
 }
 
-bool is_join(int op) {
-  return op == PREDICTOR_OP_NESTED_LOOP || op == PREDICTOR_OP_MERGE_JOIN ||
-         op == PREDICTOR_OP_HASH_JOIN;
-}
-
 bool is_sort(int op) { return op == PREDICTOR_OP_SORT || op == PREDICTOR_OP_INCREMENTAL_SORT; }
 
 // Does the node keep its rows in work_mem?

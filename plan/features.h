@@ -17,7 +17,7 @@
 namespace predictor {
 
 // Changes whenever a feature's meaning, number or order does; bundles carry it.
-inline constexpr uint32_t kFeatureVersion = 3;
+inline constexpr uint32_t kFeatureVersion = 4;
 
 // "log" is ln(1 + x), ratios are differences of those; a number that is not known gives 0.
 enum NumericFeature : int {
@@ -91,6 +91,9 @@ enum NumericFeature : int {
   kAboveRows,           // of the nearest node above whose exact rows are known; 0: of none
   kAboveSurprise,       // what of that its children and its shape do not explain
   kAboveKnown,          // 1 if there is one
+  kEmpty,               // chance that the node makes no row
+  kIdle,                // chance that it is never started, since a join's other side has none
+  kCut,                 // chance that it is stopped after its first row, for the same reason
   kNumericCount
 };
 
@@ -124,6 +127,11 @@ struct NodeFeatures {
   uint16_t category[kCategoryCount];  // row in the table of categories
   uint64_t identity[kIdentityCount];
 };
+
+inline bool is_join(int op) {
+  return op == PREDICTOR_OP_NESTED_LOOP || op == PREDICTOR_OP_MERGE_JOIN ||
+         op == PREDICTOR_OP_HASH_JOIN;
+}
 
 // How a node hangs in its plan; also what the runtime needs to turn predicted rows into loops:
 // loops = loops of `loops_base` * rows of `loops_rows` * `loops_factor`.

@@ -83,11 +83,6 @@ constexpr int kOperatorBlock = kStatementFeatures;
 constexpr int kJoinBlock = kOperatorBlock + PREDICTOR_OPERATOR_COUNT * kOperatorFeatures;
 constexpr int kRelationBlock = kJoinBlock + (kTopJoins + kBottomJoins) * kJoinFeatures;
 
-bool is_join(int op) {
-  return op == PREDICTOR_OP_NESTED_LOOP || op == PREDICTOR_OP_MERGE_JOIN ||
-         op == PREDICTOR_OP_HASH_JOIN;
-}
-
 float join_method(int op) {
   return static_cast<float>(op == PREDICTOR_OP_NESTED_LOOP  ? 1
                             : op == PREDICTOR_OP_MERGE_JOIN ? 2

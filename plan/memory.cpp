@@ -9,6 +9,8 @@ namespace predictor {
 namespace {
 
 constexpr float kMostRecalled = 20;  // ln; more is a mistake in the record
+constexpr float kLikely = 0.7f;      // chance from which it is taken for so
+constexpr float kIdleWork = -7;      // ln of what is left of the work of a node never started
 
 // Rows follow from the rows below where no plan of this shape is known, or differ from what they
 // were in plans of this shape as the rows below do, but less: errors of filters and joins overlap,
@@ -32,6 +34,32 @@ float inherited(const PredictorNode& n) {
 bool adds_rows(int op) {
   return op == PREDICTOR_OP_APPEND || op == PREDICTOR_OP_MERGE_APPEND ||
          op == PREDICTOR_OP_RECURSIVE_UNION || op == PREDICTOR_OP_SET_OP;
+}
+
+// Is a row of that side put out that has no partner?
+bool keeps_outer(int join) {
+  return join == PREDICTOR_JOIN_LEFT || join == PREDICTOR_JOIN_FULL || join == PREDICTOR_JOIN_ANTI;
+}
+bool keeps_inner(int join) {
+  return join == PREDICTOR_JOIN_RIGHT || join == PREDICTOR_JOIN_FULL ||
+         join == PREDICTOR_JOIN_RIGHT_ANTI;
+}
+
+float either(float a, float b) { return 1 - (1 - a) * (1 - b); }
+
+// Without groups an aggregate has a row even of none.
+bool has_a_row_of_none(const PredictorNode& n) {
+  return n.op == PREDICTOR_OP_AGGREGATE && n.strategy <= PREDICTOR_STRATEGY_PLAIN;
+}
+
+// The chance that no row comes of what the children make.
+float inherited_empty(const PredictorNode& n, const NodeRecall& r) {
+  if (is_join(n.op)) {
+    const bool outer = keeps_outer(n.join_type), inner = keeps_inner(n.join_type);
+    if (outer && inner) return r.empty_outer * r.empty_inner;
+    return outer ? r.empty_outer : inner ? r.empty_inner : either(r.empty_outer, r.empty_inner);
+  }
+  return adds_rows(n.op) || has_a_row_of_none(n) ? 0 : r.empty_outer;
 }
 
 // Most nodes run once.
@@ -81,12 +109,34 @@ float expected_whole(const PredictorNode& n, const NodeRecall& r) {
   return bounded(r.shape + inherited(n) * (r.below - r.shape_below));
 }
 
-void find_whole(const PredictorNode& n, const Remembered* const* recalled, NodeRecall& r) {
+float share_without_rows(const Remembered& found, float more) {
+  return std::min(1.0f, static_cast<float>(found.empty) / (found.count + more));
+}
+
+// What the same sub-plan had is known. Else how many of its shape had none says something, as if
+// one more had had some, or an empty child says it for certain.
+void find_empty(const PredictorNode& n, const SubPlan& s, const Remembered* const* recalled,
+                NodeRecall& r) {
+  const Remembered& exact = *recalled[kExactLevel];
+  const Remembered& like =
+      recalled[kCoarseLevel]->count > 0 ? *recalled[kCoarseLevel] : *recalled[kShapeLevel];
+  // Of one run in many only the mean is counted, and it is rounded.
+  if (s.rescanned) return;
+  if (exact.count > 0)
+    r.empty = share_without_rows(exact, 0);
+  else
+    r.empty = std::max(inherited_empty(n, r), share_without_rows(like, 1));
+}
+
+void find_whole(const PredictorNode& n, const SubPlan& s, const Remembered* const* recalled,
+                NodeRecall& r) {
   r.shape = from_shape(*recalled[kShapeLevel], *recalled[kRelationsLevel]);
   if (recalled[kExactLevel]->count > 0)
     r.whole = r.residual[kExactLevel];
   else if (recalled[kCoarseLevel]->count > 0)
     r.whole = r.residual[kCoarseLevel];
+  else if (r.empty > kLikely)
+    r.whole = bounded(std::log(kRowsFloor / (s.planned + kRowsFloor)));
   else
     r.whole = expected_whole(n, r);
 }
@@ -111,9 +161,64 @@ void find_above(const PredictorRecord& record, const SubPlan* sub_plans,
   }
 }
 
+// A join that made rows found some on each side from which it keeps none without a partner.
+void find_not_empty(const PredictorRecord& record, const NodePlace* places,
+                    const Remembered* const* recalled, NodeRecall* out) {
+  for (int i = 0; i < record.node_count; i++) {
+    const PredictorNode& n = record.nodes[i];
+    const Remembered& exact = *recalled[i * kMemoryLevels + kExactLevel];
+    NodeRecall& r = out[i];
+    if (exact.count > 0 && exact.empty == 0) r.has_rows = true;
+    if (!r.has_rows || adds_rows(n.op) || has_a_row_of_none(n)) continue;
+    const auto has_rows = [&](int child, float& empty) {
+      if (child < 0) return;
+      out[child].has_rows = true, out[child].empty = empty = 0;
+    };
+    if (!is_join(n.op) || !keeps_inner(n.join_type)) has_rows(places[i].outer, r.empty_outer);
+    if (!is_join(n.op) || !keeps_outer(n.join_type)) has_rows(places[i].inner, r.empty_inner);
+  }
+}
+
+// What a join whose one side has no row does with the other: as in ExecHashJoinImpl(),
+// ExecMergeJoin() and ExecNestLoop().
+void find_idle(const PredictorRecord& record, const NodePlace* places, NodeRecall* out) {
+  for (int i = 1; i < record.node_count; i++) {
+    const PredictorNode& n = record.nodes[i];
+    if (n.relationship == PREDICTOR_REL_INITPLAN) continue;
+    const PredictorNode& parent = record.nodes[n.parent];
+    const NodeRecall& above = out[n.parent];
+    const NodePlace& place = places[n.parent];
+    NodeRecall& r = out[i];
+    r.idle = above.idle;
+    // What reads all of its input before it makes a row is not stopped by who reads it.
+    if (known(parent.startup_cost) < known(n.total_cost)) r.cut = above.cut;
+    if (!is_join(parent.op) || place.outer < 0 || place.inner < 0) continue;
+    const bool is_outer = i == place.outer;
+    if (!is_outer && i != place.inner) continue;
+    const float other = is_outer ? above.empty_inner : above.empty_outer;
+    if (is_outer ? keeps_outer(parent.join_type) : keeps_inner(parent.join_type)) continue;
+    if (parent.op == PREDICTOR_OP_HASH_JOIN) {
+      // The first outer row is looked for before the hash table is made where it costs less.
+      const PredictorNode& hash = record.nodes[place.inner];
+      const bool outer_first =
+          !(hash.flags & PREDICTOR_NODE_PARALLEL_AWARE) && !keeps_inner(parent.join_type) &&
+          (keeps_outer(parent.join_type) ||
+           known(record.nodes[place.outer].startup_cost) < known(hash.total_cost));
+      if (is_outer)
+        (outer_first ? r.cut : r.idle) = either(outer_first ? r.cut : r.idle, other);
+      else if (outer_first)
+        r.idle = either(r.idle, other);
+    } else if (!is_outer) {
+      r.idle = either(r.idle, other);
+    } else if (parent.op == PREDICTOR_OP_MERGE_JOIN) {
+      r.cut = either(r.cut, other);
+    }
+  }
+}
+
 }  // namespace
 
-void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
+void recall_rows(const PredictorRecord& record, const NodePlace* places, const SubPlan* sub_plans,
                  const Remembered* const* recalled, NodeRecall* out) {
   std::fill(out, out + record.node_count, NodeRecall{});
   for (int i = record.node_count - 1; i >= 0; i--) {
@@ -123,14 +228,20 @@ void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
     find_levels(sub_plans[i], recalled + i * kMemoryLevels, r);
     if (sub_plans[i].passes >= 0) {
       const NodeRecall& child = out[sub_plans[i].passes];
-      r.whole = child.whole, r.shape = child.shape;
+      r.whole = child.whole, r.shape = child.shape, r.empty = child.empty;
     } else {
-      find_whole(record.nodes[i], recalled + i * kMemoryLevels, r);
+      find_empty(record.nodes[i], sub_plans[i], recalled + i * kMemoryLevels, r);
+      find_whole(record.nodes[i], sub_plans[i], recalled + i * kMemoryLevels, r);
     }
     int parent = record.nodes[i].parent;
-    if (is_part(record.nodes[i]))
-      out[parent].below += r.whole, out[parent].shape_below += r.shape, out[parent].children++;
+    if (!is_part(record.nodes[i])) continue;
+    NodeRecall& above = out[parent];
+    above.below += r.whole, above.shape_below += r.shape, above.children++;
+    if (i == places[parent].outer) above.empty_outer = r.empty;
+    if (i == places[parent].inner) above.empty_inner = r.empty;
   }
+  find_not_empty(record, places, recalled, out);
+  find_idle(record, places, out);
   find_above(record, sub_plans, recalled, out);
   // A scan that is started again for each outer row makes what the join makes, divided by those.
   for (int i = 0; i < record.node_count; i++) {
@@ -150,7 +261,7 @@ void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePla
   for (int i = 0; i < record.node_count; i++) {
     float* x = features[i].numeric;
     x[kLogRecalledRows] = x[kLogRows] + recall[i].rows;
-    x[kRecalledGrowth] = std::exp(x[kLogRecalledRows]);
+    x[kRecalledGrowth] = recall[i].idle > kLikely ? 1 : std::exp(x[kLogRecalledRows]);
   }
   double all_work = 0;
   for (int i = 0; i < record.node_count; i++) {
@@ -169,6 +280,9 @@ void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePla
     x[kAboveRows] = r.above;
     x[kAboveSurprise] = r.above_surprise;
     x[kAboveKnown] = r.above_known;
+    x[kEmpty] = r.empty;
+    x[kIdle] = r.idle;
+    x[kCut] = r.cut;
     x[kLogRecalledOuter] = place.outer >= 0 ? features[place.outer].numeric[kLogRecalledRows] : 0;
     x[kLogRecalledInner] = place.inner >= 0 ? features[place.inner].numeric[kLogRecalledRows] : 0;
     // What the loops' correction is follows the ancestors that start them, as in compose_times().
@@ -189,6 +303,7 @@ void add_recall(const PredictorRecord& record, const NodeRecall* recall, NodePla
     const float expected = recalled_of(i) + recalled_of(place.outer) + recalled_of(place.inner);
     bool fixed = record.nodes[i].op == PREDICTOR_OP_SEQ_SCAN;
     x[kRecalledGrowth] = fixed ? 0 : bounded(std::log(expected / planned));
+    if (r.idle > kLikely) x[kRecalledGrowth] = kIdleWork;
     place.work *= std::exp(x[kRecalledGrowth]);
     x[kLogRecalledWork] = log_work(place) + loops;
     all_work += std::exp(std::clamp(x[kLogRecalledWork], -30.0f, 60.0f));
@@ -203,7 +318,8 @@ void recall_factors(const NodePlace* places, const NodeFeatures* features, int n
   for (int i = 0; i < nodes; i++) {
     const float* x = features[i].numeric;
     rows[i] = factor(x[kRecalledRows]);
-    loops[i] = factor(x[kLogRecalledLoops] - log_loops(places[i]));
+    const float idle = x[kIdle] > kLikely ? kIdleWork : 0;
+    loops[i] = factor(x[kLogRecalledLoops] - log_loops(places[i]) + idle);
   }
 }
 

@@ -16,7 +16,7 @@
 
 namespace predictor {
 
-inline constexpr uint32_t kMemoryVersion = 3;
+inline constexpr uint32_t kMemoryVersion = 4;
 inline constexpr size_t kMemoryLimit = 49000;  // entries; 1.6 MB with their empty slots
 
 // What is known of the rows under one key, as means over queries.
@@ -24,7 +24,8 @@ struct Remembered {
   uint64_t key = 0;
   float log_rows = 0;  // ln(rows + kRowsFloor)
   float residual = 0;  // ln((rows + kRowsFloor) / (planned + kRowsFloor))
-  float count = 0;     // of queries; 0: nothing is known
+  uint16_t count = 0;  // of queries, at most 65535; 0: nothing is known
+  uint16_t empty = 0;  // of these, how many had no row at all
   float spread = 0;    // standard deviation of the residuals among queries
 };
 
@@ -45,11 +46,18 @@ struct NodeRecall {
   float above;           // `whole` of the nearest node above whose exact rows are known
   float above_surprise;  // the same less what was to be expected of it
   float above_known;     // 1: there is such a node
+  // Chances. A join ends where one side has no row, and does not read the other.
+  float empty;        // of making no row
+  float empty_outer;  // of its outer child's making none
+  float empty_inner;
+  bool has_rows;  // it is known to make some
+  float idle;     // of never being started
+  float cut;      // of being stopped after its first row
 };
 
 // Fills out[0 .. node_count). `recalled[i * kMemoryLevels + level]` is what was found under each
 // key of sub_plans[i].
-void recall_rows(const PredictorRecord& record, const SubPlan* sub_plans,
+void recall_rows(const PredictorRecord& record, const NodePlace* places, const SubPlan* sub_plans,
                  const Remembered* const* recalled, NodeRecall* out);
 
 // Adds what follows from recalled rows to the features made by encode_features(): the last of the

@@ -129,7 +129,7 @@ std::vector<NodeRecall> recall(const OwnedRecord& r, std::span<const std::byte> 
   for (const SubPlan& s : f.plans)
     for (uint64_t key : s.key) found.push_back(memory.find(key));
   std::vector<NodeRecall> recall(r.nodes.size());
-  recall_rows(r.view(), f.plans.data(), found.data(), recall.data());
+  recall_rows(r.view(), f.places.data(), f.plans.data(), found.data(), recall.data());
   return recall;
 }
 
@@ -181,7 +181,7 @@ TEST(Recall, says_how_far_a_plan_is_from_others_of_its_shape) {
   OwnedRecord asked = join_of(PREDICTOR_OP_HASH_JOIN, false);
   Found f(asked);
   // The others were planned with e^2 rows and had e^5.
-  auto r = recall(asked, memory_of({{f.plans[2].key[kShapeLevel], 5, 3, 4, 0.7f}}));
+  auto r = recall(asked, memory_of({{f.plans[2].key[kShapeLevel], 5, 3, 4, 0, 0.7f}}));
   EXPECT_NEAR(r[2].residual[kShapeLevel], 3, 1e-6);
   EXPECT_NEAR(r[2].deviation[kShapeLevel], std::log(f.plans[2].planned + 0.5) - 2, 1e-5);
   EXPECT_NEAR(r[2].shape_spread, 0.7, 1e-6);
@@ -204,6 +204,101 @@ TEST(Recall, members_of_an_append_add_up_and_an_aggregate_of_all_rows_has_one) {
   EXPECT_GT(recalled[1].rows, 0);
   EXPECT_LT(recalled[1].rows, twice);
   EXPECT_EQ(recalled[0].rows, 0);
+}
+
+Remembered empty_of(uint64_t key, uint16_t queries, uint16_t empty) {
+  return {key, std::log(0.5f), 0, queries, empty, 0};
+}
+
+// A hash join of orders (outer) and a hash of lineitem.
+OwnedRecord hash_join() {
+  OwnedRecord r = join_of(PREDICTOR_OP_HASH_JOIN, false);
+  PredictorNode hash = test::make_node(PREDICTOR_OP_HASH, 1, PREDICTOR_REL_INNER, 60, 2);
+  r.nodes[3].relationship = PREDICTOR_REL_OUTER, r.nodes[3].parent = 3;
+  r.nodes.insert(r.nodes.begin() + 3, hash);
+  r.nodes[1].join_type = PREDICTOR_JOIN_INNER;
+  r.nodes[2].startup_cost = 0;
+  return r;
+}
+
+TEST(Recall, a_hash_join_with_an_empty_side_is_empty_and_leaves_the_other_alone) {
+  OwnedRecord r = hash_join();
+  Found f(r);
+  const Remembered no_lineitem = empty_of(f.plans[4].key[kExactLevel], 1, 1);
+  auto found = recall(r, memory_of({no_lineitem}));
+  for (int node : {0, 1, 3, 4}) EXPECT_EQ(found[node].empty, 1) << node;
+  EXPECT_NEAR(found[1].rows, std::log(0.5 / 100.5), 1e-5);
+  EXPECT_EQ(found[2].empty, 0);
+  // Orders start at once, so their first row is asked for before lineitem is hashed.
+  EXPECT_EQ(found[2].cut, 1);
+  EXPECT_EQ(found[2].idle, 0);
+  r.nodes[2].startup_cost = 70;
+  found = recall(r, memory_of({no_lineitem}));
+  EXPECT_EQ(found[2].cut, 0);
+  EXPECT_EQ(found[2].idle, 1) << "the hash table is made first";
+  // Processes that share a table make it first, too.
+  r.nodes[2].startup_cost = 0, r.nodes[3].flags |= PREDICTOR_NODE_PARALLEL_AWARE;
+  EXPECT_EQ(recall(r, memory_of({no_lineitem}))[2].idle, 1);
+  // A left join puts out each of the orders.
+  r.nodes[1].join_type = PREDICTOR_JOIN_LEFT;
+  found = recall(r, memory_of({no_lineitem}));
+  EXPECT_EQ(found[1].empty, 0);
+  EXPECT_EQ(found[2].idle, 0);
+}
+
+TEST(Recall, without_outer_rows_the_inner_side_is_never_started) {
+  for (const auto op : {PREDICTOR_OP_HASH_JOIN, PREDICTOR_OP_NESTED_LOOP}) {
+    OwnedRecord r = hash_join();
+    r.nodes[1].op = op;
+    Found f(r);
+    const Remembered no_orders = empty_of(f.plans[2].key[kExactLevel], 1, 1);
+    auto found = recall(r, memory_of({no_orders}));
+    for (int node : {3, 4}) EXPECT_EQ(found[node].idle, 1) << op << " " << node;
+    EXPECT_EQ(found[1].idle, 0);
+    EXPECT_EQ(found[2].idle, 0);
+    // With work of next to nothing, wherever work is asked for.
+    std::vector<NodeFeatures> features(r.nodes.size());
+    encode_features(r.view(), f.places.data(), features.data());
+    const double whole = f.places[4].work;
+    add_recall(r.view(), found.data(), f.places.data(), features.data());
+    EXPECT_LT(f.places[4].work, whole / 500);
+    EXPECT_EQ(features[4].numeric[kIdle], 1);
+    std::vector<float> rows(r.nodes.size()), loops(r.nodes.size());
+    recall_factors(f.places.data(), features.data(), static_cast<int>(r.nodes.size()), rows.data(),
+                   loops.data());
+    EXPECT_LT(loops[4], 0.01);
+  }
+  // Where all inner rows are put out, too, they are read all the same.
+  OwnedRecord r = hash_join();
+  r.nodes[1].join_type = PREDICTOR_JOIN_RIGHT;
+  Found f(r);
+  auto found = recall(r, memory_of({empty_of(f.plans[2].key[kExactLevel], 1, 1)}));
+  EXPECT_EQ(found[3].idle, 0);
+  EXPECT_EQ(found[1].empty, 0);
+}
+
+TEST(Recall, how_likely_no_rows_are_follows_from_how_often_there_were_none) {
+  OwnedRecord r = hash_join();
+  Found f(r);
+  const uint64_t shape = f.plans[2].key[kShapeLevel];
+  auto idle = [&](uint16_t queries, uint16_t empty) {
+    return recall(r, memory_of({empty_of(shape, queries, empty)}))[4].idle;
+  };
+  EXPECT_NEAR(idle(1, 1), 0.5, 1e-6);
+  EXPECT_NEAR(idle(9, 9), 0.9, 1e-6);
+  EXPECT_NEAR(idle(9, 3), 0.3, 1e-6);
+  EXPECT_EQ(idle(9, 0), 0);
+  // A join of these orders that had rows has seen some of them.
+  EXPECT_EQ(
+      recall(r, memory_of({empty_of(shape, 9, 9), {f.plans[1].key[kExactLevel], 3, 0, 1, 0, 0}}))[4]
+          .idle,
+      0);
+  // Without groups an aggregate has a row of none.
+  r.nodes[0].op = PREDICTOR_OP_AGGREGATE, r.nodes[0].strategy = PREDICTOR_STRATEGY_PLAIN;
+  Found grouped(r);
+  auto found = recall(r, memory_of({empty_of(grouped.plans[2].key[kExactLevel], 1, 1)}));
+  EXPECT_EQ(found[1].empty, 1);
+  EXPECT_EQ(found[0].empty, 0);
 }
 
 TEST(Recall, features_follow_the_recalled_rows) {
@@ -251,7 +346,9 @@ TEST(Recall, any_plan_and_memory_give_finite_features) {
     for (const SubPlan& s : f.plans)
       for (uint64_t key : s.key)
         if (random() % 2)
-          entries.push_back({key, float(random() % 60) - 30, float(random() % 60) - 30, 1, 0});
+          entries.push_back({key, float(random() % 60) - 30, float(random() % 60) - 30,
+                             static_cast<uint16_t>(1 + random() % 3),
+                             static_cast<uint16_t>(random() % 5)});
     auto recalled = recall(r, CardinalityMemory::write(entries, kMemoryLimit));
     std::vector<NodeFeatures> features(r.nodes.size());
     encode_features(r.view(), f.places.data(), features.data());

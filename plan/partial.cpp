@@ -64,9 +64,32 @@ bool stops_at_first_match(const PredictorNode& n, const PredictorNode& parent) {
   return (parent.flags & PREDICTOR_NODE_INNER_UNIQUE) != 0 && n.actual_rows > 1;
 }
 
+// A join that finds no row on its inner side reads no more of the outer. Processes that share a
+// hash table first make it, and in each of them the rows may be rounded to none.
+bool inner_side_was_empty(const PredictorNode& n, const PredictorNode& parent) {
+  return n.relationship == PREDICTOR_REL_INNER && was_executed(n) && n.actual_rows == 0 &&
+         (parent.op == PREDICTOR_OP_HASH_JOIN || parent.op == PREDICTOR_OP_MERGE_JOIN) &&
+         (parent.join_type == PREDICTOR_JOIN_INNER || parent.join_type == PREDICTOR_JOIN_SEMI) &&
+         (n.flags & PREDICTOR_NODE_PARALLEL_AWARE) == 0;
+}
+
+void mark_outer_side(PredictorRecord* record, int parent) {
+  for (int i = parent + 1; i < record->node_count; i++) {
+    PredictorNode& n = record->nodes[i];
+    if (n.parent != parent || n.relationship != PREDICTOR_REL_OUTER) continue;
+    if (was_executed(n)) n.flags |= PREDICTOR_NODE_PARTIAL;
+    return;
+  }
+}
+
 }  // namespace
 
 void predictor_spread_partial(PredictorRecord* record) {
+  for (int i = 1; i < record->node_count; i++) {
+    const int parent = record->nodes[i].parent;
+    if (inner_side_was_empty(record->nodes[i], record->nodes[parent]))
+      mark_outer_side(record, parent);
+  }
   for (int i = 1; i < record->node_count; i++) {
     PredictorNode& n = record->nodes[i];
     const PredictorNode& parent = record->nodes[n.parent];

@@ -80,6 +80,32 @@ TEST(Partial, a_join_that_takes_the_first_match_stops_its_inner_side) {
   EXPECT_EQ(spread(nodes, {}), std::vector<int>{2});
 }
 
+TEST(Partial, a_join_whose_inner_side_is_empty_stops_the_outer) {
+  Nodes nodes = {executed(PREDICTOR_OP_HASH_JOIN, -1, PREDICTOR_REL_ROOT, 0),
+                 executed(PREDICTOR_OP_NESTED_LOOP, 0, PREDICTOR_REL_OUTER),
+                 executed(PREDICTOR_OP_SEQ_SCAN, 1, PREDICTOR_REL_OUTER),
+                 executed(PREDICTOR_OP_INDEX_SCAN, 1, PREDICTOR_REL_INNER, 1, 5),
+                 executed(PREDICTOR_OP_HASH, 0, PREDICTOR_REL_INNER, 0),
+                 executed(PREDICTOR_OP_SEQ_SCAN, 4, PREDICTOR_REL_OUTER, 0)};
+  nodes[0].join_type = PREDICTOR_JOIN_INNER;
+  EXPECT_EQ(spread(nodes, {}), (std::vector<int>{1, 2}));
+  Nodes merge = nodes;
+  merge[0].op = PREDICTOR_OP_MERGE_JOIN, merge[4].op = PREDICTOR_OP_SORT;
+  EXPECT_EQ(spread(merge, {}), (std::vector<int>{1, 2}));
+  Nodes has_rows = nodes;
+  has_rows[4].actual_rows = 1;
+  EXPECT_EQ(spread(has_rows, {}), std::vector<int>());
+  Nodes left = nodes;
+  left[0].join_type = PREDICTOR_JOIN_LEFT;
+  EXPECT_EQ(spread(left, {}), std::vector<int>()) << "it puts out each outer row";
+  Nodes shared = nodes;
+  shared[4].flags |= PREDICTOR_NODE_PARALLEL_AWARE;
+  EXPECT_EQ(spread(shared, {}), std::vector<int>()) << "rounded to none in each process";
+  Nodes never = nodes;
+  never[1] = executed(PREDICTOR_OP_SEQ_SCAN, 0, PREDICTOR_REL_OUTER, 0, 0);
+  EXPECT_EQ(spread(never, {}), std::vector<int>());
+}
+
 TEST(Partial, plans_within_are_whole) {
   Nodes nodes = {executed(PREDICTOR_OP_SEQ_SCAN, -1, PREDICTOR_REL_ROOT),
                  executed(PREDICTOR_OP_AGGREGATE, 0, PREDICTOR_REL_INITPLAN),

@@ -299,7 +299,7 @@ Model::Evaluation Model::evaluate(const PredictorRecord& record, void* workspace
     for (int level = 0; level < kMemoryLevels; level++)
       recalled[i * kMemoryLevels + level] =
           memory_.find(same_key || level >= kShapeLevel ? sub_plans[i].key[level] : 0);
-  recall_rows(record, sub_plans, recalled, recall);
+  recall_rows(record, places, sub_plans, recalled, recall);
   add_recall(record, recall, places, features);
   found.cached = plan_cache_.find(same_key ? exact_plan_key(record.statement) : 0);
   const bool is_cached = found.cached->count > 0;

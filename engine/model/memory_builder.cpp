@@ -27,11 +27,37 @@ void each_measured(const Dataset& data, int plan, const Add& add) {
 
 }  // namespace
 
+void MemoryBuilder::Sum::take(double rows, double difference) {
+  log_rows += rows, residual += difference;
+  empty += rows <= std::log(kRowsFloor) + 1e-3;
+  count++;
+}
+
+MemoryBuilder::Sum MemoryBuilder::Sum::mean() const {
+  Sum mean = *this;
+  mean.log_rows /= count, mean.residual /= count, mean.empty /= count;
+  return mean;
+}
+
+void MemoryBuilder::Sum::add(const Sum& mean, int times) {
+  log_rows += times * mean.log_rows, residual += times * mean.residual;
+  squares += times * mean.residual * mean.residual;
+  empty += times * mean.empty;
+  count += times;
+}
+
 Remembered MemoryBuilder::Sum::remembered(uint64_t key) const {
   const double mean = residual / count;
   const double variance = std::max(0.0, squares / count - mean * mean);
-  return {key, static_cast<float>(log_rows / count), static_cast<float>(mean),
-          static_cast<float>(count), static_cast<float>(std::sqrt(variance))};
+  const auto bounded = [](double x) {
+    return static_cast<uint16_t>(std::clamp<double>(std::round(x), 0, UINT16_MAX));
+  };
+  return {key,
+          static_cast<float>(log_rows / count),
+          static_cast<float>(mean),
+          bounded(count),
+          bounded(std::min(count, static_cast<int>(UINT16_MAX)) * (empty / count)),
+          static_cast<float>(std::sqrt(variance))};
 }
 
 MemoryBuilder::MemoryBuilder(const Dataset& data, std::span<const int> plans) : data_(data) {
@@ -40,16 +66,16 @@ MemoryBuilder::MemoryBuilder(const Dataset& data, std::span<const int> plans) : 
     each_measured(data, p, [&](const SubPlan& s, double log_rows, double residual) {
       for (int level = 0; level < kMemoryLevels; level++) {
         Sum& part = parts_[{s.key[level], data.group[p]}];
-        part.add(log_rows, residual, 1);
+        part.take(log_rows, residual);
         part.level = static_cast<uint8_t>(level);
       }
     });
   }
   for (auto& [group, all] : plans_) std::sort(all.begin(), all.end());
   for (auto& [at, part] : parts_) {
-    part.log_rows /= part.count, part.residual /= part.count;
+    part = part.mean();
     Sum& sum = sums_[at.key];
-    sum.add(part.log_rows, part.residual, 1);
+    sum.add(part, 1);
     sum.level = part.level;
   }
 }
@@ -70,7 +96,7 @@ MemoryBuilder::OnePlan MemoryBuilder::of_plan(int plan) const {
   OnePlan rows;
   if (plan < 0) return rows;
   each_measured(data_, plan, [&rows](const SubPlan& s, double log_rows, double residual) {
-    for (uint64_t key : s.key) rows[key].add(log_rows, residual, 1);
+    for (uint64_t key : s.key) rows[key].take(log_rows, residual);
   });
   return rows;
 }
@@ -80,12 +106,10 @@ Remembered MemoryBuilder::recall(uint64_t key, uint64_t group, const OnePlan* co
   if (found == sums_.end()) return {};
   Sum sum = found->second;
   if (auto own = parts_.find({key, group}); own != parts_.end()) {
-    sum.add(own->second.log_rows, own->second.residual, -1);
+    sum.add(own->second, -1);
     if (companion != nullptr)
-      if (auto other = companion->find(key); other != companion->end()) {
-        const Sum& one = other->second;
-        sum.add(one.log_rows / one.count, one.residual / one.count, 1);
-      }
+      if (auto other = companion->find(key); other != companion->end())
+        sum.add(other->second.mean(), 1);
   }
   if (sum.count <= 0) return {};
   return sum.remembered(key);
@@ -129,7 +153,7 @@ void recall_dataset(std::span<const OwnedRecord> records, const MemoryBuilder& m
       found[i] = memory.recall(s.key[i % kMemoryLevels], data.group[p], &other);
       recalled[i] = &found[i];
     }
-    recall_rows(record, &data.sub_plans[first], recalled.data(), recall.data());
+    recall_rows(record, places.data(), &data.sub_plans[first], recalled.data(), recall.data());
     add_recall(record, recall.data(), places.data(), features.data());
     for (size_t i = 0; i < nodes; i++) {
       std::copy_n(features[i].numeric, kNumericCount, numeric + i * kNumericCount);

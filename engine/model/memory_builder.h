@@ -18,14 +18,13 @@ class MemoryBuilder {
  public:
   struct Sum {
     double log_rows = 0, residual = 0, squares = 0;  // of residuals
+    double empty = 0;                                // how many had no row
     int count = 0;
     uint8_t level = 0;
 
-    void add(double rows, double difference, int times) {
-      log_rows += times * rows, residual += times * difference;
-      squares += times * difference * difference;
-      count += times;
-    }
+    void take(double rows, double difference);  // of one execution
+    Sum mean() const;                           // of executions; its count has no meaning
+    void add(const Sum& mean, int times);
     Remembered remembered(uint64_t key) const;
   };
 

@@ -71,6 +71,22 @@ TEST(MemoryBuilder, says_how_far_queries_of_a_shape_differ) {
               std::sqrt(2.0) / 3 * std::log((1e6 + 0.5) / 10.5), 1e-3);
 }
 
+TEST(MemoryBuilder, counts_the_queries_that_had_no_row) {
+  std::vector<OwnedRecord> records = {scan(1, 0), scan(1, 0), scan(2, 0), scan(3, 7)};
+  Dataset data = encode_dataset(records);
+  std::vector<int> all = {0, 1, 2, 3};
+  MemoryBuilder memory(data, all);
+  const uint64_t shape = data.sub_plans[0].key[kShapeLevel];
+  const uint64_t exact = data.sub_plans[0].key[kExactLevel];
+  EXPECT_EQ(memory.recall(shape, 0).count, 3);
+  EXPECT_EQ(memory.recall(shape, 0).empty, 2);
+  EXPECT_EQ(memory.recall(shape, data.group[0]).empty, 1) << "never for itself";
+  EXPECT_EQ(memory.recall(shape, data.group[3]).empty, 2);
+  EXPECT_EQ(memory.recall(exact, 0).empty, 1);
+  const auto execution = memory.of_plan(0);
+  EXPECT_EQ(memory.recall(exact, data.group[0], &execution).empty, 1);
+}
+
 TEST(MemoryBuilder, cancelled_statements_are_not_remembered) {
   std::vector<OwnedRecord> records = {scan(1, 100)};
   records[0].statement.flags |= PREDICTOR_STATEMENT_TIMED_OUT;
